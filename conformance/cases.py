@@ -1,0 +1,415 @@
+"""The frozen cases: read and checked. (`conformance.catalogue` makes them; `cases/README.md` defines the format.)"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from conformance.errors import UserError
+from conformance.generator import NAME as GENERATOR
+from conformance.generator import Generated, digest
+from conformance.judge import ACCEPTABLE, INACCURATE, WRONG, Expectation, Named, Question
+from conformance.operations import OPERATIONS
+from conformance.precision import PRECISIONS
+
+SCHEMA = "batchnorm-conformance/cases/1"
+LAYOUTS = ("NC", "NCL", "NLC", "NCHW", "NHWC", "NCDHW", "NDHWC")
+LARGEST_INPUT = 2**26  # numbers; a file that asks for more is refused before anything is allocated
+
+_NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+_ENVELOPE = {
+    "schema": str,
+    "generator_version": str,
+    "family": str,
+    "description": str,
+    "number_of_cases": int,
+    "notes": dict,
+    "formulas": dict,
+    "cases": list,
+}
+_CASE = {
+    "id": str,
+    "operation": str,
+    "dtype": str,
+    "layout": str,
+    "epsilon": (int, float),
+    "flags": list,
+    "comment": str,
+    "inputs": dict,
+    "expected": dict,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One frozen case. `inputs` are arrays of `dtype`, x in `layout` and the others (C,).
+
+    `expected[formula][output]` holds the lists `value` and `scale` as they stand in the file.
+    """
+
+    id: str
+    operation: str
+    dtype: str
+    layout: str
+    epsilon: float
+    flags: tuple[str, ...]
+    comment: str
+    inputs: Mapping[str, np.ndarray]
+    expected: Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
+    positions: tuple[int, ...] | None
+    formulas: Mapping[str, Named]
+    policies: frozenset[str]
+
+    @property
+    def family(self) -> str:
+        return self.id.partition("/")[0]
+
+    @property
+    def channel_axis(self) -> int:
+        return self.layout.index("C")
+
+    @cached_property
+    def question(self) -> Question:
+        """What the judge is told of this case."""
+        x, channels = self.inputs["x"], self.inputs["gamma"].shape
+        shapes = {"y": x.shape, "mean": channels, "var": channels}
+        positions = None if self.positions is None else np.array(self.positions)
+        along_channels = [1] * x.ndim
+        along_channels[self.channel_axis] = -1
+        beta = self.inputs["beta"].astype(np.float64).reshape(along_channels)
+        beta = np.broadcast_to(beta, x.shape)
+        y_shape: tuple[int, ...] = x.shape
+        if positions is not None:
+            beta, y_shape = beta.reshape(-1)[positions], positions.shape
+        expected = {
+            key: {
+                name: Expectation(
+                    _numbers(pair["value"]).reshape(y_shape if name == "y" else shapes[name]),
+                    _numbers(pair["scale"]).reshape(y_shape if name == "y" else shapes[name]),
+                )
+                for name, pair in outputs.items()
+            }
+            for key, outputs in self.expected.items()
+        }
+        return Question(
+            dtype=self.dtype,
+            values_per_channel=x.size // x.shape[self.channel_axis]
+            if self.operation == "train"
+            else 1,
+            shapes={name: shapes[name] for name in OPERATIONS[self.operation].outputs},
+            positions=positions,
+            beta=beta,
+            expected=expected,
+            formulas=self.formulas,
+            policies=self.policies,
+        )
+
+
+def cases_folder() -> Path:
+    """Where the frozen cases lie: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    packaged = package / "_cases"
+    return packaged if packaged.is_dir() else package.parent / "cases"
+
+
+def case_files(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.glob("*.json") if path.name != "schema.json")
+    if not files:
+        raise UserError(f"{folder}: no case files (*.json) here; name a folder that holds them")
+    return files
+
+
+def cases_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of all case files."""
+    total = hashlib.sha256()
+    for path in case_files(folder):
+        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def load_cases(folder: Path, patterns: Sequence[str] = ()) -> dict[str, Case]:
+    """All cases of a folder by id, or those that match any of the globs.
+
+    Raises UserError for a file that cannot be read or breaks the format, and for a glob that
+    matches no case.
+    """
+    cases: dict[str, Case] = {}
+    for path in case_files(folder):
+        for case in read_family(path):
+            cases[case.id] = case
+    return select(cases, patterns)
+
+
+def select(cases: Mapping[str, Case], patterns: Iterable[str]) -> dict[str, Case]:
+    patterns = tuple(patterns)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in cases):
+            raise UserError(
+                f"--case {pattern}: matches no case; `bnconf cases list` names all {len(cases)}"
+            )
+    if not patterns:
+        return dict(cases)
+    return {k: c for k, c in cases.items() if any(fnmatchcase(k, p) for p in patterns)}
+
+
+def read_family(path: Path) -> list[Case]:
+    """The cases of one file, checked. Raises UserError naming the file, the case and the field."""
+    envelope = _parse(path)
+    where = str(path)
+    _check_fields(envelope, _ENVELOPE, where)
+    if envelope["schema"] != SCHEMA:
+        _refuse(where, f"schema is {envelope['schema']!r}, this version reads {SCHEMA!r}")
+    if envelope["number_of_cases"] != len(envelope["cases"]):
+        _refuse(
+            where,
+            f"number_of_cases is {envelope['number_of_cases']}, "
+            f"the file holds {len(envelope['cases'])}",
+        )
+    if envelope["family"] != path.stem:
+        _refuse(where, f"family is {envelope['family']!r}, the file's name says {path.stem!r}")
+    formulas = _read_formulas(envelope["formulas"], where)
+    notes = _read_notes(envelope["notes"], where)
+    cases: list[Case] = []
+    seen: set[str] = set()
+    for index, record in enumerate(envelope["cases"]):
+        name = record.get("id") if isinstance(record, dict) else None
+        here = f"{where}: case {name if isinstance(name, str) else f'number {index + 1}'}"
+        case = _read_case(record, envelope["family"], formulas, notes, here)
+        if case.id in seen:
+            _refuse(here, "the id stands twice")
+        seen.add(case.id)
+        cases.append(case)
+    return cases
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        envelope = json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=_object_without_duplicates,
+            parse_constant=_no_constant,
+        )
+    except OSError as error:
+        _refuse(str(path), f"cannot be read: {error.strerror}")
+    except (ValueError, RecursionError) as error:
+        _refuse(str(path), f"not a JSON file of cases: {error}")
+    if not isinstance(envelope, dict):
+        _refuse(str(path), "not a JSON object")
+    return envelope
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return record
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f'{text} is not JSON; non-finite numbers are written as "{text}"')
+
+
+def _read_formulas(records: dict[str, Any], where: str) -> dict[str, Named]:
+    formulas = {}
+    for key, record in records.items():
+        here = f"{where}: formulas.{key}"
+        _check_fields(record, {"name": str, "verdict": str, "meaning": str}, here)
+        if record["verdict"] not in ACCEPTABLE | {INACCURATE, WRONG}:
+            _refuse(here, f"unknown verdict {record['verdict']!r}")
+        formulas[key] = Named(key, record["name"], record["verdict"], record["meaning"])
+    return formulas
+
+
+def _read_notes(records: dict[str, Any], where: str) -> dict[str, tuple[str, ...]]:
+    """The policies that each flag makes acceptable."""
+    notes = {}
+    for flag, record in records.items():
+        here = f"{where}: notes.{flag}"
+        _check_fields(record, {"effect": str, "policies": list, "links": list}, here)
+        if not all(isinstance(text, str) for text in record["policies"] + record["links"]):
+            _refuse(here, "policies and links must be lists of strings")
+        notes[flag] = tuple(record["policies"])
+    return notes
+
+
+def _read_case(
+    record: Any,
+    family: str,
+    formulas: Mapping[str, Named],
+    notes: Mapping[str, tuple[str, ...]],
+    where: str,
+) -> Case:
+    _check_fields(record, _CASE, where, optional={"positions": list})
+    if not record["id"].startswith(f"{family}/") or not record["id"].isprintable():
+        _refuse(where, f"the id must start with {family}/ and be printable")
+    for field, known in (
+        ("operation", tuple(OPERATIONS)),
+        ("dtype", tuple(PRECISIONS)),
+        ("layout", LAYOUTS),
+    ):
+        if record[field] not in known:
+            _refuse(where, f"unknown {field} {record[field]!r}; known: {', '.join(known)}")
+    if not abs(record["epsilon"]) <= PRECISIONS["float64"].largest:
+        _refuse(where, "epsilon must be a finite number")
+    for flag in record["flags"]:
+        if not isinstance(flag, str) or flag not in notes:
+            _refuse(where, f"unknown flag {flag!r}; the file's notes define {', '.join(notes)}")
+    operation = OPERATIONS[record["operation"]]
+    if set(record["inputs"]) != set(operation.inputs):
+        _refuse(where, f"inputs must be {', '.join(operation.inputs)}")
+    inputs = {
+        name: _read_tensor(record["inputs"][name], record["dtype"], f"{where}: inputs.{name}")
+        for name in operation.inputs
+    }
+    x = inputs["x"]
+    if x.ndim != len(record["layout"]):
+        _refuse(where, f"inputs.x has rank {x.ndim}, layout {record['layout']} needs another")
+    channels = (x.shape[record["layout"].index("C")],)
+    for name, tensor in inputs.items():
+        if name != "x" and tensor.shape != channels:
+            _refuse(where, f"inputs.{name} has shape {list(tensor.shape)}, not {list(channels)}")
+    positions = record.get("positions")
+    if positions is not None:
+        positions = tuple(positions)
+        if not positions or not all(type(p) is int and 0 <= p < x.size for p in positions):
+            _refuse(where, f"positions must be flat indices of x, from 0 to {x.size - 1}")
+    sizes = {"y": len(positions) if positions else x.size, "mean": channels[0], "var": channels[0]}
+    _check_expected(record["expected"], operation.outputs, sizes, formulas, where)
+    return Case(
+        id=record["id"],
+        operation=record["operation"],
+        dtype=record["dtype"],
+        layout=record["layout"],
+        epsilon=float(record["epsilon"]),
+        flags=tuple(record["flags"]),
+        comment=record["comment"],
+        inputs=inputs,
+        expected=record["expected"],
+        positions=positions,
+        formulas=formulas,
+        policies=frozenset(policy for flag in record["flags"] for policy in notes[flag]),
+    )
+
+
+def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
+    _check_fields(
+        record, {"shape": list}, where, optional={"values": list, "generator": dict, "sha256": str}
+    )
+    shape = record["shape"]
+    if not all(type(size) is int and size >= 0 for size in shape):
+        _refuse(where, f"shape {shape} must be a list of whole numbers")
+    count = 1
+    for size in shape:
+        count *= size
+    if count > LARGEST_INPUT:
+        _refuse(where, f"shape {shape} asks for {count} numbers, at most {LARGEST_INPUT} are read")
+    if ("values" in record) == ("generator" in record):
+        _refuse(where, "needs either values or a generator with sha256")
+    if "values" in record:
+        if len(record["values"]) != count:
+            _refuse(where, f"has {len(record['values'])} values, shape {shape} needs {count}")
+        _check_numbers(record["values"], where)
+        numbers = _numbers(record["values"])
+    else:
+        numbers = _generated(record, where).values(count)
+    with np.errstate(over="ignore"):
+        tensor = numbers.astype(PRECISIONS[dtype].dtype)
+    if not np.array_equal(tensor.astype(np.float64), numbers, equal_nan=True):
+        _refuse(where, f"holds numbers that {dtype} cannot represent")
+    if "generator" in record and digest(tensor) != record.get("sha256"):
+        _refuse(where, f"the generated tensor's SHA-256 is {digest(tensor)}, not the recorded one")
+    tensor = tensor.reshape(shape)
+    tensor.flags.writeable = False
+    return tensor
+
+
+def _generated(record: dict[str, Any], where: str) -> Generated:
+    fields = {"name": str, "seed": int, "bits": int, "offset": int, "exponent": int}
+    generator = record["generator"]
+    _check_fields(generator, fields, f"{where}.generator")
+    if generator["name"] != GENERATOR:
+        _refuse(where, f"unknown generator {generator['name']!r}; known: {GENERATOR}")
+    in_range = (
+        0 <= generator["seed"] < 2**64
+        and 1 <= generator["bits"] <= 31
+        and abs(generator["offset"]) <= 2**31
+        and abs(generator["exponent"]) <= 1000
+    )
+    if not in_range:
+        _refuse(where, "generator: seed, bits, offset or exponent is out of range")
+    return Generated(*(generator[name] for name in ("seed", "bits", "offset", "exponent")))
+
+
+def _check_expected(
+    expected: dict[str, Any],
+    outputs: tuple[str, ...],
+    sizes: Mapping[str, int],
+    formulas: Mapping[str, Named],
+    where: str,
+) -> None:
+    if next(iter(expected), None) != "reference":
+        _refuse(where, "expected must begin with the reference")
+    for key, record in expected.items():
+        here = f"{where}: expected.{key}"
+        if key != "reference" and key not in formulas:
+            _refuse(here, "the file's formulas do not define this key")
+        _check_fields(record, dict.fromkeys(outputs, dict), here)
+        for name, pair in record.items():
+            _check_fields(pair, {"value": list, "scale": list}, f"{here}.{name}")
+            for field, numbers in pair.items():
+                if len(numbers) != sizes[name]:
+                    _refuse(
+                        f"{here}.{name}.{field}",
+                        f"has {len(numbers)} values, {sizes[name]} are needed",
+                    )
+                _check_numbers(numbers, f"{here}.{name}.{field}")
+
+
+def _check_fields(
+    record: Any,
+    required: Mapping[str, Any],
+    where: str,
+    *,
+    optional: Mapping[str, Any] | None = None,
+) -> None:
+    """Every required field is there, no unknown one, each of its type."""
+    if not isinstance(record, dict):
+        _refuse(where, "must be an object")
+    for name in required:
+        if name not in record:
+            _refuse(where, f"{name} is missing")
+    fields = {**required, **(optional or {})}
+    for name, content in record.items():
+        kind = fields.get(name)
+        if kind is None:
+            _refuse(where, f"unknown field {name!r}")
+        if not isinstance(content, kind) or isinstance(content, bool):
+            _refuse(where, f"{name} is of the wrong type ({type(content).__name__})")
+
+
+def _check_numbers(numbers: list[Any], where: str) -> None:
+    if not set(map(type, numbers)) <= {int, float, str}:
+        _refuse(where, "must be a flat list of numbers")
+    for number in numbers:
+        if type(number) is str and number not in _NON_FINITE:
+            _refuse(where, f'{number!r} is not a number; known: "NaN", "Infinity", "-Infinity"')
+        if type(number) is int and abs(number) >= 2**1023:
+            _refuse(where, "holds a number that binary64 cannot represent")
+
+
+def _numbers(numbers: list[Any]) -> np.ndarray:
+    return np.array([_NON_FINITE[n] if type(n) is str else n for n in numbers], dtype=np.float64)
+
+
+def _refuse(where: str, what: str) -> NoReturn:
+    raise UserError(f"{where}: {what}")

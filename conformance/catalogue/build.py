@@ -1,0 +1,190 @@
+"""Writes the case files from the catalogue, and certifies case files anew (needs python-flint)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import conformance
+from conformance import certify
+from conformance.cases import SCHEMA, Case, case_files, read_family
+from conformance.catalogue import FAMILIES
+from conformance.catalogue.draft import Draft, Family, rounded
+from conformance.catalogue.flags import FLAGS, flags_of
+from conformance.errors import UserError
+from conformance.formula import ALTERNATIVES
+from conformance.generator import NAME, digest
+from conformance.judge import Expectation
+from conformance.precision import PRECISIONS
+
+_FORMULAS = {p.key: p for p in certify.POLICIES} | {a.key: a for a in ALTERNATIVES}
+
+
+def build(folder: Path) -> dict[str, int]:
+    """Write every family's file; the number of cases of each. Byte for byte repeatable."""
+    counts = {}
+    for family in FAMILIES:
+        records = [_record(family, draft) for draft in family.drafts()]
+        (folder / f"{family.name}.json").write_text(_envelope(family, records), encoding="utf-8")
+        counts[family.name] = len(records)
+    for path in case_files(folder):
+        if path.stem not in counts:
+            path.unlink()
+    return counts
+
+
+def verify(folder: Path) -> Iterator[tuple[Path, int, list[str]]]:
+    """For each file: its path, its number of cases, and what is wrong with them.
+
+    Every expected value and scale is computed again in balls from the file's own inputs, the
+    flags from those, and the file is held against schema.json.
+    """
+    schema = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
+    for path in case_files(folder):
+        wrong = _schema_errors(schema, path)
+        cases = read_family(path)
+        for case in cases:
+            wrong += [f"case {case.id}: {text}" for text in _differences(case)]
+        yield path, len(cases), wrong
+
+
+def _schema_errors(schema: dict[str, Any], path: Path) -> list[str]:
+    import jsonschema
+
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(json.loads(path.read_text()))
+    return [f"{error.json_path}: {error.message[:200]}" for error in errors]
+
+
+def _differences(case: Case) -> Iterator[str]:
+    inputs = {
+        name: np.moveaxis(array, case.channel_axis, -1) if name == "x" else array
+        for name, array in case.inputs.items()
+    }
+    inputs = {name: array.astype(np.float64) for name, array in inputs.items()}
+    expected = certify.expected(case.operation, PRECISIONS[case.dtype], inputs, case.epsilon)
+    record = _expected_record(expected, case.layout, case.positions)
+    if list(record) != list(case.expected):
+        yield f"expected holds {', '.join(case.expected)}; certified: {', '.join(record)}"
+        return
+    for key, outputs in record.items():
+        for name, pair in outputs.items():
+            for field, numbers in pair.items():
+                if numbers != case.expected[key][name][field]:
+                    yield f"expected.{key}.{name}.{field} is not the certified one"
+    flags = flags_of(case.operation, case.epsilon, inputs, expected)
+    if flags != case.flags:
+        yield f"flags are {list(case.flags)}; the numbers say {list(flags)}"
+
+
+def _record(family: Family, draft: Draft) -> dict[str, Any]:
+    """One case as it stands in the file."""
+    precision = PRECISIONS[draft.dtype]
+    in_layout = {name: rounded(array, draft.dtype) for name, array in draft.inputs.items()}
+    axis = draft.layout.index("C")
+    inputs = {
+        name: np.moveaxis(array, axis, -1) if name == "x" else array
+        for name, array in in_layout.items()
+    }
+    expected = certify.expected(draft.operation, precision, inputs, draft.epsilon)
+    reference = expected["reference"].values()
+    if any((np.isinf(e.scale) & ~np.isnan(e.value)).any() for e in reference):
+        raise UserError(
+            f"{family.name}/{draft.name}: rounding may leave any value here; such a case proves "
+            "nothing, choose other inputs"
+        )
+    tensors = {name: _tensor(array) for name, array in in_layout.items()}
+    if draft.generated is not None:
+        tensors["x"] = {
+            "shape": list(in_layout["x"].shape),
+            "generator": {"name": NAME, **vars(draft.generated)},
+            "sha256": digest(in_layout["x"].astype(precision.dtype)),
+        }
+    return {
+        "id": f"{family.name}/{draft.name}",
+        "operation": draft.operation,
+        "dtype": draft.dtype,
+        "layout": draft.layout,
+        "epsilon": draft.epsilon,
+        "flags": list(flags_of(draft.operation, draft.epsilon, inputs, expected)),
+        "comment": draft.comment,
+        "inputs": tensors,
+        **({} if draft.positions is None else {"positions": list(draft.positions)}),
+        "expected": _expected_record(expected, draft.layout, draft.positions),
+    }
+
+
+def _expected_record(
+    expected: Mapping[str, Mapping[str, Expectation]],
+    layout: str,
+    positions: tuple[int, ...] | None,
+) -> dict[str, Any]:
+    def flat(name: str, array: np.ndarray) -> list[Any]:
+        if name == "y":
+            array = np.moveaxis(array, -1, layout.index("C")).reshape(-1)
+            array = array if positions is None else array[list(positions)]
+        return _numbers(array)
+
+    return {
+        key: {
+            name: {"value": flat(name, e.value), "scale": flat(name, e.scale)}
+            for name, e in outputs.items()
+        }
+        for key, outputs in expected.items()
+    }
+
+
+def _tensor(array: np.ndarray) -> dict[str, Any]:
+    return {"shape": list(array.shape), "values": _numbers(array.reshape(-1))}
+
+
+def _numbers(array: np.ndarray) -> list[Any]:
+    """JSON numbers, and names for what JSON has no number for."""
+    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return [names.get(str(number), number) for number in array.tolist()]
+
+
+def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
+    flags = {flag for record in records for flag in record["flags"]}
+    keys = {key for record in records for key in record["expected"]}
+    notes = {
+        name: {"effect": f.effect, "policies": list(f.policies), "links": list(f.links)}
+        for name, f in FLAGS.items()
+        if name in flags
+    }
+    formulas = {
+        key: {"name": f.name, "verdict": f.verdict, "meaning": f.meaning}
+        for key, f in _FORMULAS.items()
+        if key in keys
+    }
+    envelope = {
+        "schema": SCHEMA,
+        "generator_version": conformance.__version__,
+        "family": family.name,
+        "description": family.description,
+        "number_of_cases": len(records),
+        "notes": notes,
+        "formulas": formulas,
+        "cases": records,
+    }
+    return _json(envelope) + "\n"
+
+
+def _json(item: Any, indent: str = "") -> str:
+    """JSON with one line for each tensor, formula output and flag, so that a diff can be read."""
+    deeper = indent + " "
+    if isinstance(item, dict) and any(_is_nested(value) for value in item.values()):
+        fields = (f"{deeper}{json.dumps(k)}: {_json(v, deeper)}" for k, v in item.items())
+        return "{\n" + ",\n".join(fields) + f"\n{indent}}}"
+    if _is_nested(item) and isinstance(item, list):
+        return "[\n" + ",\n".join(deeper + _json(v, deeper) for v in item) + f"\n{indent}]"
+    return json.dumps(item, allow_nan=False)
+
+
+def _is_nested(item: Any) -> bool:
+    return isinstance(item, dict) or (
+        isinstance(item, list) and bool(item) and isinstance(item[0], dict)
+    )

@@ -1,0 +1,228 @@
+"""The rule that judges: one implementation's answer to one case, held against the named formulas.
+
+For one element, ratio = |got - value| / (u * scale + half an ulp of value). This is the test ratio
+of LAPACK Working Note 41 (section 7) with Wilkinson's running error as the scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from conformance.precision import PRECISIONS, Precision
+
+CONFORMS, CONVENTION, POLICY = "conforms", "convention", "policy"
+INACCURATE, WRONG, UNSUPPORTED = "inaccurate", "wrong", "unsupported"
+CRASHED, TIMEOUT = "crashed", "timeout"
+VERDICTS = (CONFORMS, CONVENTION, POLICY, INACCURATE, WRONG, UNSUPPORTED, CRASHED, TIMEOUT)
+
+# An implementation without a record of its own is green with any of these.
+ACCEPTABLE = frozenset({CONFORMS, CONVENTION, POLICY, UNSUPPORTED})
+
+ACCURATE_LIMIT = 4.0
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one formula gives for one output: float64 arrays of the output's shape.
+
+    A NaN value means that the formula has no finite value there; its scale is infinite.
+    """
+
+    value: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
+class Named:
+    """A formula that an output may follow: its key in `expected`, and what following it means."""
+
+    key: str
+    name: str
+    verdict: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """The part of a case that the judge needs. `expected` is ordered; the reference comes first.
+
+    `positions` are the flat indices of y that are held against `expected`, all of them if None;
+    `beta` holds the channel's beta at each of them, in the shape of y's expected value.
+    """
+
+    dtype: str
+    values_per_channel: int
+    shapes: Mapping[str, tuple[int, ...]]
+    positions: np.ndarray | None
+    beta: np.ndarray
+    expected: Mapping[str, Mapping[str, Expectation]]
+    formulas: Mapping[str, Named]
+    policies: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an implementation gave back: outputs by name, or the reason why there are none."""
+
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    raised: str | None = None
+    unsupported: str | None = None
+    changed_input: str | None = None
+    malformed: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, its name, the largest ratio against the reference, and the errors of each output."""
+
+    verdict: str
+    name: str
+    ratio: float | None = None
+    outputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    message: str = ""
+
+
+def limit(values_per_channel: int) -> float:
+    """The largest ratio of a stable summation of so many values (Higham and Mary 2019, section 3)."""
+    return max(ACCURATE_LIMIT, math.sqrt(values_per_channel))
+
+
+def denominator(expectation: Expectation, precision: Precision) -> np.ndarray:
+    """The error that a ratio of 1 stands for."""
+    half_ulp = precision.ulp(np.nan_to_num(expectation.value, nan=0.0)) / 2
+    return precision.unit_roundoff * expectation.scale + half_ulp
+
+
+def judge(question: Question, answer: Answer) -> Judgement:
+    """The verdict on an answer; never raises for anything that an answer can hold."""
+    if answer.unsupported is not None:
+        return Judgement(UNSUPPORTED, UNSUPPORTED, message=answer.unsupported)
+    if answer.raised is not None:
+        verdict = POLICY if "raises" in question.policies else WRONG
+        return Judgement(verdict, "raises", message=answer.raised)
+    if answer.changed_input is not None:
+        return Judgement(WRONG, "input-changed", message=f"{answer.changed_input} was written to")
+    if answer.malformed is not None:
+        return Judgement(WRONG, "outputs", message=answer.malformed)
+    for name, message in _misshapen(question, answer.outputs):
+        return Judgement(WRONG, name, message=message)
+    got = {name: np.asarray(array).astype(np.float64) for name, array in answer.outputs.items()}
+    if question.positions is not None and "y" in got:
+        got["y"] = got["y"].reshape(-1)[question.positions]
+    return _explain(question, got)
+
+
+def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
+    precision = PRECISIONS[question.dtype]
+    reference = question.expected["reference"]
+    ratios = {name: _ratio(got[name], reference[name], precision) for name in got}
+    errors = {
+        name: _errors(got[name], reference[name], ratios[name], precision) for name in got
+    }
+    worst = max((error["ratio"] for error in errors.values() if error), default=0.0)
+    most = limit(question.values_per_channel)
+
+    def judged(verdict: str, name: str, message: str = "") -> Judgement:
+        return Judgement(verdict, name, worst, errors, message)
+
+    undefined = {name: np.isnan(reference[name].value) for name in got}
+    if not any(flags.any() for flags in undefined.values()) and worst <= most:
+        return judged(CONFORMS, "accurate" if worst <= ACCURATE_LIMIT else "stable")
+
+    explained = {name: ratio <= most for name, ratio in ratios.items()}
+    for key, formula in question.expected.items():
+        if any(name not in formula for name in got):
+            continue
+        held = {}
+        for name in got:
+            within = _ratio(got[name], formula[name], precision) <= most
+            no_value = np.isnan(formula[name].value)
+            if key == "reference" or question.formulas[key].verdict == POLICY:
+                within |= explained[name]
+            held[name] = within | (no_value & _not_a_number_or_beta(name, got[name], question))
+        if not all(np.all(flags) for flags in held.values()):
+            continue
+        if key == "reference":
+            seen = got["y"][undefined["y"]] if "y" in got else np.array([np.nan])
+            return judged(POLICY, _name_of(seen))
+        named = question.formulas[key]
+        return judged(named.verdict, named.name, named.meaning)
+
+    if "nan" in question.policies and all(
+        np.all(explained[name] | np.isnan(got[name])) for name in got
+    ):
+        return judged(POLICY, "nan")
+    # Half of the digits right: the formula is recognizably followed, with too large an error.
+    if worst <= 1 / math.sqrt(precision.unit_roundoff):
+        return judged(INACCURATE, "unexplained")
+    return judged(WRONG, "unexplained")
+
+
+def _misshapen(question: Question, outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, shape in question.shapes.items():
+        if name not in outputs:
+            continue
+        array = outputs[name]
+        if not isinstance(array, (np.ndarray, np.generic)):
+            yield "type", f"{name} is of type {type(array).__name__}, not a NumPy array"
+        elif array.shape != shape:
+            yield "shape", f"{name} has shape {array.shape}, not {shape}"
+        elif name == "y" and array.dtype.name != question.dtype:
+            yield "dtype", f"{name} has dtype {array.dtype.name}, not {question.dtype}"
+        elif array.dtype.name not in PRECISIONS:
+            yield "dtype", f"{name} has dtype {array.dtype.name}, not a floating-point one"
+
+
+def _ratio(got: np.ndarray, expectation: Expectation, precision: Precision) -> np.ndarray:
+    """Per element; infinite where a number was due and none came, 0 where anything may come."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        error = np.abs(got - expectation.value)
+        ratio = np.where(error == 0, 0.0, error / denominator(expectation, precision))
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    anything = np.isinf(expectation.scale) & ~np.isnan(expectation.value)
+    return np.where(anything, 0.0, ratio)
+
+
+def _worst(ratio: np.ndarray) -> float:
+    return float(ratio.max()) if ratio.size else 0.0
+
+
+def _not_a_number_or_beta(name: str, got: np.ndarray, question: Question) -> np.ndarray:
+    """What IEEE arithmetic may answer, in one order of operations or another, where no number is due."""
+    answers = ~np.isfinite(got)
+    if name == "y":
+        ulp = PRECISIONS[question.dtype].ulp(question.beta)
+        answers |= np.abs(np.where(answers, 0.0, got) - question.beta) <= ulp
+    return answers
+
+
+def _name_of(seen: np.ndarray) -> str:
+    if np.isnan(seen).any():
+        return "nan"
+    return "infinity" if np.isinf(seen).any() else "beta"
+
+
+def _errors(
+    got: np.ndarray, expectation: Expectation, ratio: np.ndarray, precision: Precision
+) -> dict[str, float]:
+    """The largest errors over the elements that have a finite value: ratio, ulp, abs, rel."""
+    finite = ~np.isnan(expectation.value)
+    if not finite.any():
+        return {}
+    value = expectation.value[finite]
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        error = np.abs(got[finite] - value)
+        error = np.where(np.isnan(error), np.inf, error)
+        relative = np.where(error == 0, 0.0, error / np.abs(value))
+        ulp = error / precision.ulp(value)
+    return {
+        "ratio": _worst(ratio[finite]),
+        "ulp": _worst(ulp),
+        "abs": _worst(error),
+        "rel": _worst(relative),
+    }

@@ -1,0 +1,62 @@
+"""The floating-point formats that cases are written in: their constants, and the ulp of a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A binary floating-point format (IEEE 754-2019, section 3.3; bfloat16 alike).
+
+    `digits` is the length p of the significand in bits, `largest_exponent` is emax.
+    """
+
+    name: str
+    digits: int
+    largest_exponent: int
+
+    @property
+    def unit_roundoff(self) -> float:
+        """u = 2**-p: the largest relative error of one rounding to nearest."""
+        return 2.0**-self.digits
+
+    @property
+    def smallest_normal(self) -> float:
+        return 2.0 ** (1 - self.largest_exponent)
+
+    @property
+    def smallest_subnormal(self) -> float:
+        return 2.0 ** (2 - self.largest_exponent - self.digits)
+
+    @property
+    def largest(self) -> float:
+        return (2.0 - 2.0 ** (1 - self.digits)) * 2.0**self.largest_exponent
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype; bfloat16 needs the package ml_dtypes."""
+        if self.name == "bfloat16":
+            import ml_dtypes
+
+            return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(self.name)
+
+    def ulp(self, value: np.ndarray) -> np.ndarray:
+        """Distance between neighbouring numbers of the format at `value` (float64, any shape)."""
+        _, exponent = np.frexp(np.maximum(np.abs(value), self.smallest_normal))
+        return np.ldexp(1.0, exponent - self.digits)
+
+
+PRECISIONS = {
+    p.name: p
+    for p in (
+        Precision("float16", 11, 15),
+        Precision("bfloat16", 8, 127),
+        Precision("float32", 24, 127),
+        Precision("float64", 53, 1023),
+    )
+}
