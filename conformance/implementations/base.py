@@ -26,6 +26,8 @@ class Implementation:
     """Unique, and shown in the report."""
     framework: ClassVar[str]
     """The package that it belongs to."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The distributions whose versions are recorded; the framework's alone if none are named."""
     channel_axis: ClassVar[int] = 1
     """1 for (N, C, *spatial), -1 for (N, *spatial, C)."""
     dtypes: ClassVar[tuple[str, ...]] = ("float16", "bfloat16", "float32", "float64")

@@ -14,6 +14,7 @@ from conformance.implementations.base import Implementation
 class Formula(Implementation):
     name = "jax.numpy"
     framework = "jax"
+    packages = ("jax", "jaxlib")
     channel_axis = -1
     devices = ("cpu", "cuda")
 

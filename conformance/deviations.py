@@ -1,0 +1,181 @@
+"""The record of known deviations, and what a verdict is held against: as recorded, or not."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from conformance.errors import UserError
+from conformance.judge import ACCEPTABLE, CONFORMS, VERDICTS
+
+RECORD = Path(__file__).resolve().parent / "deviations.toml"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One entry. `implementation` and `case` are globs; `versions` is of the implementation's framework.
+
+    `name` holds more than one where the order of operations decides between them.
+
+    `borderline`: on another machine, where sums run in another order, some of its cases conform.
+    """
+
+    implementation: str
+    case: tuple[str, ...]
+    verdict: str
+    name: tuple[str, ...]
+    reason: str
+    versions: str = ""
+    device: str = "*"
+    link: str = ""
+    borderline: bool = False
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"deviation {self.number} ({self.implementation}, {', '.join(self.case)})"
+
+    def applies(self, device: str, version: str | None) -> bool:
+        if not fnmatchcase(device, self.device):
+            return False
+        if not self.versions or version is None:
+            return True
+        return SpecifierSet(self.versions).contains(version, prereleases=True)
+
+    def allows(self, verdict: str, name: str) -> bool:
+        if self.borderline and verdict == CONFORMS:
+            return True
+        return verdict == self.verdict and name in self.name
+
+
+def load_deviations(path: Path = RECORD) -> tuple[Deviation, ...]:
+    """The entries of a record. Raises UserError naming the entry and the field."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+    entries = content.get("deviation", [])
+    if set(content) - {"deviation"} or not isinstance(entries, list):
+        raise UserError(f"{path}: holds only entries [[deviation]]")
+    return tuple(_entry(entry, number, path) for number, entry in enumerate(entries, 1))
+
+
+def _entry(entry: Any, number: int, path: Path) -> Deviation:
+    where = f"{path}: deviation {number}"
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: must be a table")
+    known = {field.name: str(field.type) for field in fields(Deviation) if field.name != "number"}
+    for name, value in entry.items():
+        if name not in known:
+            raise UserError(f"{where}: unknown field {name!r}; known: {', '.join(known)}")
+        kinds = {"case": (str, list), "name": (str, list), "borderline": (bool,)}.get(name, (str,))
+        if not isinstance(value, kinds):
+            raise UserError(f"{where}: {name} is of the wrong type")
+    for name in ("implementation", "case", "verdict", "name", "reason"):
+        if not entry.get(name):
+            raise UserError(f"{where}: {name} is missing")
+    if entry["verdict"] not in set(VERDICTS) - {CONFORMS}:
+        raise UserError(f"{where}: {entry['verdict']!r} is not the verdict of a deviation")
+    try:
+        SpecifierSet(entry.get("versions", ""))
+    except InvalidSpecifier as error:
+        raise UserError(f"{where}: versions: {error}") from None
+    lists = {field: _texts(entry[field], f"{where}: {field}") for field in ("case", "name")}
+    return Deviation(**{**entry, **lists, "number": number})
+
+
+def _texts(value: str | list[Any], where: str) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise UserError(f"{where} must be a text or a list of texts")
+    return texts
+
+
+@dataclass(frozen=True)
+class Record:
+    """The deviations that apply on one device with the given versions of the frameworks.
+
+    `implementations` gives the framework of each implementation that is held to the record; any
+    other is an outsider's, whose conventions and policies nobody has to write down first.
+    """
+
+    deviations: Sequence[Deviation]
+    implementations: Mapping[str, str]
+    versions: Mapping[str, str]
+    device: str
+    _applying: dict[str, list[Deviation]] = field(default_factory=dict, compare=False)
+
+    def find(self, implementation: str, case: str) -> Deviation | None:
+        """The first entry that covers this implementation and case, and applies here."""
+        if implementation not in self._applying:
+            version = self.versions.get(self.implementations.get(implementation, ""))
+            self._applying[implementation] = [
+                deviation
+                for deviation in self.deviations
+                if fnmatchcase(implementation, deviation.implementation)
+                and deviation.applies(self.device, version)
+            ]
+        for deviation in self._applying[implementation]:
+            if any(fnmatchcase(case, pattern) for pattern in deviation.case):
+                return deviation
+        return None
+
+    def is_as_recorded(self, implementation: str, case: str, verdict: str, name: str) -> bool:
+        deviation = self.find(implementation, case)
+        if deviation is not None:
+            return deviation.allows(verdict, name)
+        if implementation in self.implementations:
+            return verdict == CONFORMS
+        return verdict in ACCEPTABLE
+
+    def expected(self, implementation: str, case: str) -> str:
+        """What is on record, in words."""
+        deviation = self.find(implementation, case)
+        if deviation is not None:
+            return f"{deviation.verdict}, {' or '.join(deviation.name)}"
+        return CONFORMS if implementation in self.implementations else "anything acceptable"
+
+
+def matches_nothing(
+    deviations: Iterable[Deviation], implementations: Iterable[str], cases: Iterable[str]
+) -> Iterator[Deviation]:
+    """Entries whose globs match no implementation of the package, or no case of the catalogue."""
+    names, ids = tuple(implementations), tuple(cases)
+    for deviation in deviations:
+        some_name = any(fnmatchcase(name, deviation.implementation) for name in names)
+        every_glob = all(
+            any(fnmatchcase(case, pattern) for case in ids) for pattern in deviation.case
+        )
+        if not (some_name and every_glob):
+            yield deviation
+
+
+def no_longer_happens(
+    record: Record,
+    cases: Iterable[str],
+    verdicts: Mapping[tuple[str, str], tuple[str, str]],
+) -> Iterator[Deviation]:
+    """Borderline entries all of whose cases were run, and none showed what they record.
+
+    (Any other entry is held to each of its cases.) `verdicts` gives (verdict, name) by (implementation, case).
+    """
+    ids = tuple(cases)
+    covered: dict[Deviation, list[tuple[str, str]]] = {}
+    for implementation in {name for name, _ in verdicts}:
+        for case in ids:
+            deviation = record.find(implementation, case)
+            if deviation is not None and deviation.borderline:
+                covered.setdefault(deviation, []).append((implementation, case))
+    for deviation, pairs in covered.items():
+        if all(pair in verdicts for pair in pairs) and not any(
+            verdicts[pair][0] == deviation.verdict and verdicts[pair][1] in deviation.name
+            for pair in pairs
+        ):
+            yield deviation

@@ -1,0 +1,48 @@
+"""Where a run takes place: packages and their versions, the machine, the device and its driver."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Iterable
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed versions; a package that is not a distribution is left out."""
+    found = {}
+    for package in sorted(set(packages)):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Processor architecture and model, and the operating system."""
+    return f"{platform.machine()}, {_processor()}, {platform.system()}"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown processor"
+
+
+def device(kind: str) -> tuple[str, str | None]:
+    """The device in words, and the version of its driver: ("cpu", None), ("cuda: NVIDIA ...", "580")."""
+    if kind == "cpu":
+        return kind, None
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
+        name, _, driver = answer.stdout.splitlines()[0].partition(",")
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return kind, None
+    return f"{kind}: {name.strip()}", driver.strip()

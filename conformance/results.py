@@ -1,0 +1,201 @@
+"""Results of runs: JSON lines of one header, a result per case and implementation, and a footer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.errors import UserError
+from conformance.judge import VERDICTS, Judgement
+
+
+class BrokenResults(UserError):
+    """A line is not what the format says."""
+
+
+class MissingFooter(UserError):
+    """The file ends before its footer: the run was interrupted, or the file is truncated."""
+
+
+class WrongCount(UserError):
+    """The footer counts other results than the file holds."""
+
+
+class DifferentCases(UserError):
+    """The files were made from different cases."""
+
+
+class SameImplementationTwice(UserError):
+    """Two files hold the same implementation on the same device."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where a run took place. `cases` is the SHA-256 of the case files."""
+
+    suite: str
+    cases: str
+    packages: Mapping[str, str]
+    python: str
+    machine: str
+    device: str
+    driver: str | None
+    implementations: Mapping[str, str]
+    """The framework of each implementation that was run."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one implementation's answer to one case."""
+
+    case: str
+    implementation: str
+    verdict: str
+    name: str
+    ratio: float | None = None
+    outputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    message: str = ""
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, case: str, implementation: str, judged: Judgement, seconds: float) -> Result:
+        return cls(case=case, implementation=implementation, seconds=seconds, **vars(judged))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One results file's worth: a header and the results under it."""
+
+    header: Header
+    results: Sequence[Result]
+
+
+def to_line(kind: str, record: Any) -> str:
+    fields = record if isinstance(record, dict) else asdict(record)
+    return json.dumps({"kind": kind, **_named(fields)}, allow_nan=False)
+
+
+def write(path: Path, runs: Iterable[Run], *, complete: bool = True) -> None:
+    """Write runs one after another; without footers where the run was not completed."""
+    lines = []
+    for run in runs:
+        lines.append(to_line("header", run.header))
+        lines += [to_line("result", result) for result in run.results]
+        if complete:
+            lines.append(to_line("footer", {"count": len(run.results)}))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> list[Run]:
+    """The runs of a file. Raises UserError of the kind that says what is wrong with it."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BrokenResults(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BrokenResults(f"{path}: not a results file: not UTF-8 text") from None
+    runs: list[Run] = []
+    header: Header | None = None
+    results: list[Result] = []
+    for number, line in enumerate(lines, 1):
+        where = f"{path}: line {number}"
+        kind, fields = _parse(line, where)
+        if kind == "header" and header is None:
+            header, results = _record(Header, fields, where), []
+        elif kind == "result" and header is not None:
+            results.append(parse_result(fields, where))
+        elif kind == "footer" and header is not None:
+            if fields.get("count") != len(results):
+                raise WrongCount(
+                    f"{where}: the footer counts {fields.get('count')} results, "
+                    f"the file holds {len(results)}; make the run again"
+                )
+            runs.append(Run(header, results))
+            header = None
+        elif kind == "header":
+            raise MissingFooter(f"{where}: a header before the footer of the run above it")
+        else:
+            raise BrokenResults(f"{where}: a {kind} where a header is due")
+    if header is not None or not runs:
+        raise MissingFooter(f"{path}: no footer: the run was not completed; make it again")
+    return runs
+
+
+def merge(paths: Sequence[Path]) -> list[Run]:
+    """The runs of several files, in the order of device and implementation.
+
+    Raises DifferentCases and SameImplementationTwice, and what `read` raises.
+    """
+    placed = [(path, run) for path in paths for run in read(path)]
+    seen: dict[tuple[str, str], Path] = {}
+    for path, run in placed:
+        if run.header.cases != placed[0][1].header.cases:
+            raise DifferentCases(
+                f"{path}: was run on other cases than {placed[0][0]}; run both on the same"
+            )
+        for name in run.header.implementations:
+            key = (name, run.header.device)
+            if key in seen:
+                raise SameImplementationTwice(
+                    f"{path}: holds {name} on {key[1]}, and so does {seen[key]}; leave one out"
+                )
+            seen[key] = path
+    return sorted(
+        (run for _, run in placed),
+        key=lambda run: (run.header.device, sorted(run.header.implementations)),
+    )
+
+
+def _parse(line: str, where: str) -> tuple[str, dict[str, Any]]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BrokenResults(f"{where}: not JSON; the file is damaged, make the run again") from None
+    if not isinstance(record, dict) or record.get("kind") not in ("header", "result", "footer"):
+        raise BrokenResults(f"{where}: neither a header, a result nor a footer")
+    return record.pop("kind"), record
+
+
+def _record(cls: Any, fields: dict[str, Any], where: str) -> Any:
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        text = str(error).partition("__init__() ")[2]
+        raise BrokenResults(f"{where}: {cls.__name__.lower()} {text}") from None
+
+
+def parse_result(fields: dict[str, Any], where: str) -> Result:
+    """A result from its parsed line, without the kind. Raises BrokenResults."""
+    result: Result = _record(Result, _numbered(fields), where)
+    texts = (result.case, result.implementation, result.name, result.message)
+    if result.verdict not in VERDICTS or not all(isinstance(text, str) for text in texts):
+        raise BrokenResults(f"{where}: unknown verdict {result.verdict!r}, or a field is no text")
+    return result
+
+
+_NAMES = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_NUMBERS = {name: number for number, name in _NAMES.items()}
+
+
+def _named(item: Any) -> Any:
+    """JSON has no infinity: it is written by name."""
+    if isinstance(item, dict):
+        return {key: _named(value) for key, value in item.items()}
+    return _NAMES.get(item, item) if isinstance(item, float) else item
+
+
+def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
+    ratio = fields.get("ratio")
+    outputs = fields.get("outputs")
+    fields["ratio"] = _NUMBERS.get(ratio, ratio) if isinstance(ratio, str) else ratio
+    if isinstance(outputs, dict):
+        fields["outputs"] = {
+            name: {k: _NUMBERS.get(v, v) if isinstance(v, str) else v for k, v in errors.items()}
+            for name, errors in outputs.items()
+            if isinstance(errors, dict)
+        }
+    return fields

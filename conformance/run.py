@@ -1,0 +1,292 @@
+"""Makes a run: chooses cases and implementations, has pytest run them, and gathers what it found.
+
+The processes that run cases may hang or die; this one does not run any. What they did is in their
+journals, so that a new process takes up where a dead one left off, and an interrupt loses nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import conformance
+from conformance import environment, results
+from conformance.cases import cases_digest, load_cases
+from conformance.deviations import (
+    Deviation,
+    Record,
+    load_deviations,
+    matches_nothing,
+    no_longer_happens,
+)
+from conformance.errors import UserError
+from conformance.implementations import registry
+from conformance.implementations.registry import Chosen
+from conformance.results import Header, Result, Run
+from conformance.suite.journal import Check, read_journals
+from conformance.suite.runner import Plan
+
+_SUITE = Path(__file__).resolve().parent / "suite"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asks for. `workers` is None to let the number of frameworks decide."""
+
+    selectors: tuple[str, ...]
+    case_globs: tuple[str, ...]
+    device: str
+    out: Path | None
+    workers: int | None
+    timeout: float
+    cases: Path
+    deviations: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found. `left_out` are lines on implementations that were not run."""
+
+    run: Run
+    specs: Mapping[str, str]
+    repeat_options: str
+    record: Record
+    stale: tuple[Deviation, ...]
+    left_out: tuple[str, ...]
+    complete: bool
+
+    @property
+    def not_as_recorded(self) -> list[Result]:
+        return [
+            r
+            for r in self.run.results
+            if not self.record.is_as_recorded(r.implementation, r.case, r.verdict, r.name)
+        ]
+
+    @property
+    def is_green(self) -> bool:
+        return self.complete and not self.stale and not self.not_as_recorded
+
+
+def make(request: Request) -> Outcome:
+    """Run what is asked for, and write the results file if one is asked for.
+
+    Raises UserError for a bad call, file or plug-in, before anything is run.
+    """
+    all_cases = load_cases(request.cases)
+    cases = list(load_cases(request.cases, request.case_globs) if request.case_globs else all_cases)
+    deviations = load_deviations(request.deviations)
+    chosen, left_out = choose(request.selectors, request.device)
+    built_in = {name: cls.framework for name, cls in registry.built_in().items()}
+    packages = {package for one in chosen for package in one.packages}
+    versions = environment.versions(packages | {"numpy"})
+    recorded = {one.name: one.framework for one in chosen if one.built_in}
+    device, driver = environment.device(request.device)
+    header = Header(
+        suite=conformance.__version__,
+        cases=cases_digest(request.cases),
+        packages=versions,
+        python=sys.version.partition(" ")[0],
+        machine=environment.machine(),
+        device=device,
+        driver=driver,
+        implementations={one.name: one.framework for one in chosen},
+    )
+    checks = [(one.name, case) for one in chosen for case in cases]
+    with _Workplace(request.out) as folder:
+        plan = Plan(
+            specs={one.name: one.spec for one in chosen},
+            frameworks={one.name: one.framework for one in chosen},
+            recorded=recorded,
+            versions=versions,
+            checks=checks,
+            cases=str(request.cases),
+            deviations=str(request.deviations),
+            device=request.device,
+            timeout=request.timeout,
+            journal=str(folder),
+        )
+        found, complete = _run_to_the_end(plan, folder, request.workers)
+        run = Run(header, [found[check] for check in checks if check in found])
+        if request.out is not None:
+            results.write(request.out, [run], complete=complete)
+    record = plan.record()
+    verdicts = {check: (r.verdict, r.name) for check, r in found.items()}
+    stale = [
+        *matches_nothing(deviations, built_in, all_cases),
+        *no_longer_happens(record, all_cases, verdicts),
+    ]
+    options = "" if request.device == "cpu" else f" --device {request.device}"
+    return Outcome(run, plan.specs, options, record, tuple(stale), left_out, complete)
+
+
+def choose(selectors: Sequence[str], device: str) -> tuple[list[Chosen], tuple[str, ...]]:
+    """The implementations to run, and a line for each that was not named and cannot be.
+
+    Without selectors: all of this package, and installed plug-ins, that this machine can run.
+    """
+    built_in = registry.built_in()
+    chosen: list[Chosen] = []
+    left_out: list[str] = []
+    for selector in selectors or [*built_in, *registry.entry_points()]:
+        specs = registry.matching(selector) or [selector]
+        for spec in specs:
+            try:
+                chosen.append(_available(spec, device))
+            except UserError as error:
+                if selectors:
+                    raise
+                left_out.append(str(error))
+    if not chosen:
+        raise UserError(f"nothing to run on {device}: {'; '.join(left_out)}")
+    return registry.unique(chosen), tuple(left_out)
+
+
+def _available(spec: str, device: str) -> Chosen:
+    implementation = registry.built_in().get(spec)
+    if implementation is None:
+        return _probe(spec, device)
+    framework = implementation.framework
+    if not registry.is_installed(framework):
+        raise UserError(
+            f"{spec}: {framework} is not installed; "
+            f"pip install 'batchnorm-conformance[{framework}]' brings it"
+        )
+    if device not in implementation.devices:
+        raise UserError(f"{spec}: runs on {', '.join(implementation.devices)}, not on {device}")
+    return registry.describe(spec) if device == "cpu" else _probe(spec, device)
+
+
+def _probe(spec: str, device: str) -> Chosen:
+    """Load it in a process of its own, so that whatever loading it does stays there."""
+    command = [sys.executable, "-m", "conformance.probe", spec, device]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, env=_environment(), stdin=subprocess.DEVNULL
+    )
+    last = (answer.stdout.strip().splitlines() or [""])[-1]
+    try:
+        fields = json.loads(last)
+    except ValueError:
+        raise UserError(
+            f"--impl {spec}: the process that imports it died (exit status {answer.returncode})"
+        ) from None
+    if "error" in fields:
+        raise UserError(fields["error"])
+    return Chosen(**{**fields, "packages": tuple(fields["packages"])})
+
+
+def _run_to_the_end(
+    plan: Plan, folder: Path, workers: int | None
+) -> tuple[dict[Check, Result], bool]:
+    """All results, and whether none is missing. A process that died is followed by another."""
+    found: dict[Check, Result] = {}
+    while True:
+        left = [check for check in plan.checks if check not in found]
+        if not left:
+            return found, True
+        interrupted, output = _pytest(replace(plan, checks=left), folder, workers)
+        before = len(found)
+        found = read_journals(folder, plan.timeout)
+        if interrupted:
+            return found, False
+        if len(found) == before:
+            raise UserError(f"pytest could not run the cases:\n{output.strip()[-2000:]}")
+
+
+def _pytest(plan: Plan, folder: Path, workers: int | None) -> tuple[bool, str]:
+    """One pytest run over the plan's checks: whether it was interrupted, and what it printed."""
+    path = folder / "plan.json"
+    plan.write(path)
+    command = [sys.executable, "-m", "pytest", "-c", str(_SUITE / "pytest.ini")]
+    command += ["-p", "conformance.suite.plugin", "--plan", str(path), "-q", "--tb=no"]
+    command += ["--no-header", "--no-summary", "--capture=fd", "-p", "no:warnings"]
+    count = _workers(plan, workers)
+    if count > 1:
+        command += ["-n", str(count), "--dist=loadgroup", "--max-worker-restart=100000"]
+    elif importlib.util.find_spec("xdist"):
+        command += ["-p", "no:xdist"]
+    command.append(str(_SUITE / "test_conformance.py"))
+    with open(folder / "pytest.log", "w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+        )
+        interrupted = _wait(process)
+        log.seek(0)
+        return interrupted, log.read()
+
+
+def _wait(process: subprocess.Popen[Any]) -> bool:
+    """Wait for the process, and pass an interrupt (or termination) on to it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        process.wait()
+        return False
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+            process.wait()
+        return True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _workers(plan: Plan, asked: int | None) -> int:
+    """No more processes than frameworks: each is imported once."""
+    frameworks = len({plan.frameworks[name] for name, _ in plan.checks})
+    if importlib.util.find_spec("xdist") is None:
+        if asked is not None and asked > 1:
+            raise UserError("-n needs pytest-xdist, which is not installed; leave -n out")
+        return 1
+    return min(frameworks, asked if asked is not None else os.cpu_count() or 1)
+
+
+def _environment() -> dict[str, str]:
+    """The package can be imported in a child process from wherever this one was started."""
+    root = str(Path(conformance.__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class _Workplace:
+    """The folder of the journals: beside the results file if there is one, gone when all is done."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._out = out
+
+    def __enter__(self) -> Path:
+        if self._out is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="bnconf-"))
+            return self._folder
+        self._folder = self._out.with_name(self._out.name + ".partial")
+        try:
+            self._out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir()
+            with open(self._out, "a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"--out {self._out}: cannot be written: {error.strerror}; name another file"
+            ) from None
+        return self._folder
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None or self._out is None:
+            shutil.rmtree(self._folder, ignore_errors=True)
