@@ -1,0 +1,121 @@
+"""Times the suite beside the bare calls: what the framework costs, and what the suite adds.
+
+Each part runs in a process of its own: importing the framework and starting its implementations,
+the bare calls of all cases without any harness, and the full `bnconf run`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.cases import load_cases
+from conformance.errors import UserError
+from conformance.implementations import registry
+from conformance.implementations.base import Implementation, Unsupported
+from conformance.implementations.call import arguments_of
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one framework, and the number of its checks.
+
+    idle: a full run of a single case by NumPy, that is everything but the framework and the cases.
+    """
+
+    framework: str
+    checks: int
+    importing: float
+    bare: float
+    full: float
+    idle: float
+
+    @property
+    def per_check(self) -> float:
+        """Milliseconds that the suite adds to a check, its start-up not counted."""
+        return 1000 * (self.full - self.idle - self.importing - self.bare) / self.checks
+
+    @property
+    def ratio(self) -> float:
+        return self.full / (self.importing + self.bare)
+
+
+def run(frameworks: Sequence[str], cases: Path) -> str:
+    """The table of all installed frameworks, or of those named."""
+    known = list(dict.fromkeys(cls.framework for cls in registry.built_in().values()))
+    for framework in frameworks:
+        if framework not in known:
+            raise UserError(f"--impl {framework}: no such framework; known: {', '.join(known)}")
+        if not registry.is_installed(framework):
+            raise UserError(f"--impl {framework}: is not installed")
+    chosen = frameworks or [name for name in known if registry.is_installed(name)]
+    rows = [
+        "framework   checks  import s  bare s  full s  full/(import+bare)  suite ms/check  start-up s"
+    ]
+    for timing in (_time(framework, cases) for framework in chosen):
+        rows.append(
+            f"{timing.framework:<10}  {timing.checks:6d}  {timing.importing:8.2f}  "
+            f"{timing.bare:6.2f}  {timing.full:6.2f}  {timing.ratio:18.2f}  "
+            f"{timing.per_check:14.2f}  {timing.idle:10.2f}"
+        )
+    return "\n".join(rows)
+
+
+def _time(framework: str, cases: Path) -> Timing:
+    command = [sys.executable, "-m", "conformance.bench", framework, str(cases)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    bare = json.loads(answer.stdout.splitlines()[-1])
+    a_case = next(iter(load_cases(cases)))
+    idle = _seconds_of_run(cases, "numpy.batch_norm", "--case", a_case)
+    return Timing(framework, full=_seconds_of_run(cases, framework), idle=idle, **bare)
+
+
+def _seconds_of_run(cases: Path, selector: str, *options: str) -> float:
+    command = [sys.executable, "-m", "conformance", "run", "--cases", str(cases)]
+    began = time.perf_counter()
+    answer = subprocess.run([*command, "--impl", selector, *options], capture_output=True)
+    if answer.returncode not in (0, 1):
+        raise UserError(f"the run of {selector} failed: {answer.stderr.decode().strip()}")
+    return time.perf_counter() - began
+
+
+def _bare(framework: str, folder: Path) -> dict[str, float]:
+    """Import and start; then every call of every case, as the suite would make it."""
+    cases = load_cases(folder).values()
+    began = time.perf_counter()
+    implementations = [c() for c in registry.built_in().values() if c.framework == framework]
+    for implementation in implementations:
+        implementation.start()
+    importing = time.perf_counter() - began
+    calls = [
+        (implementation, case.operation, arguments_of(implementation, case), case.epsilon)
+        for implementation in implementations
+        for case in cases
+    ]
+    began = time.perf_counter()
+    for implementation, operation, arguments, epsilon in calls:
+        _call(implementation, operation, arguments, epsilon)
+    bare = time.perf_counter() - began
+    return {"checks": len(calls), "importing": importing, "bare": bare}
+
+
+def _call(implementation: Implementation, operation: str, arguments: list, epsilon: float) -> None:  # type: ignore[type-arg]
+    method = getattr(implementation, operation, None)
+    if method is None:
+        return
+    try:
+        method(*arguments, epsilon)
+    except (Unsupported, Exception):
+        return
+
+
+if __name__ == "__main__":
+    import warnings
+
+    warnings.simplefilter("ignore")
+    print(json.dumps(_bare(sys.argv[1], Path(sys.argv[2]))))

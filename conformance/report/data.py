@@ -1,0 +1,143 @@
+"""What the report says, gathered from results, cases and the record of deviations."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance.cases import Case, cases_digest, load_cases
+from conformance.deviations import Deviation, Record, load_deviations
+from conformance.errors import UserError
+from conformance.implementations import registry
+from conformance.judge import VERDICTS
+from conformance.results import DifferentCases, Result, Run, merge
+
+
+def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[str, Any]:
+    """The variables of the report's template."""
+    runs = merge(files)
+    if runs[0].header.cases != cases_digest(cases_at):
+        raise DifferentCases(
+            f"{files[0]}: was run on other cases than those in {cases_at}; make the run again"
+        )
+    cases = load_cases(cases_at)
+    deviations = load_deviations(deviations_at)
+    known = {name: cls.framework for name, cls in registry.built_in().items()}
+    columns = [
+        _column(run, name, cases, deviations, known)
+        for run in runs
+        for name in run.header.implementations
+    ]
+    columns.sort(key=lambda column: (column["device"], _place(column["name"], known)))
+    families = sorted({case.family for case in cases.values()})
+    ran = {column["name"] for column in columns}
+    return {
+        "suite": runs[0].header.suite,
+        "total": len(cases),
+        "families": families,
+        "operations": sorted({case.operation for case in cases.values()}),
+        "runs": [_run(run) for run in runs],
+        "columns": columns,
+        "not_run": [
+            {"name": name, "framework": framework}
+            for name, framework in known.items()
+            if name not in ran
+        ],
+        "verdicts": VERDICTS,
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    packages = ", ".join(f"{name} {version}" for name, version in run.header.packages.items())
+    return {**vars(run.header), "packages": packages}
+
+
+def _place(name: str, known: Mapping[str, str]) -> tuple[int, str]:
+    names = list(known)
+    return (names.index(name) if name in names else len(names), name)
+
+
+def _column(
+    run: Run,
+    name: str,
+    cases: Mapping[str, Case],
+    deviations: Sequence[Deviation],
+    known: Mapping[str, str],
+) -> dict[str, Any]:
+    """One implementation on one device."""
+    header = run.header
+    kind = header.device.partition(":")[0]
+    record = Record(deviations, known, header.packages, kind)
+    results = [result for result in run.results if result.implementation == name]
+    unknown = sorted({r.case for r in results} - set(cases))
+    if unknown:
+        raise UserError(f"the results of {name} hold a case that does not exist: {unknown[0]}")
+    framework = header.implementations[name]
+    version = header.packages.get(framework)
+    return {
+        "name": name,
+        "framework": framework,
+        "version": version or "unknown",
+        "device": header.device,
+        "counts": {
+            v: n for v in VERDICTS if (n := sum(result.verdict == v for result in results))
+        },
+        "checks": len(results),
+        "by_family": _by_family(results, cases),
+        "worst": _worst(results, cases),
+        "deviations": _found(results, record),
+    }
+
+
+def _by_family(results: Sequence[Result], cases: Mapping[str, Case]) -> dict[tuple[str, str], str]:
+    counted: dict[tuple[str, str], Counter[str]] = {}
+    for result in results:
+        case = cases[result.case]
+        counted.setdefault((case.family, case.operation), Counter())[result.verdict] += 1
+    return {
+        place: ", ".join(f"{counter[v]} {v}" for v in VERDICTS if counter[v])
+        for place, counter in counted.items()
+    }
+
+
+def _worst(results: Sequence[Result], cases: Mapping[str, Case]) -> dict[str, str]:
+    """The largest ratio of each family, over the results that a ratio says something of."""
+    worst: dict[str, float] = {}
+    for result in results:
+        family = cases[result.case].family
+        if result.ratio is not None and result.verdict != "policy":
+            worst[family] = max(worst.get(family, 0.0), result.ratio)
+    return {family: _ratio(ratio) for family, ratio in worst.items()}
+
+
+def _ratio(ratio: float) -> str:
+    if not math.isfinite(ratio):
+        return "not finite"
+    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:,.0f}" if ratio < 1e6 else f"{ratio:.1e}"
+
+
+def _found(results: Sequence[Result], record: Record) -> list[dict[str, Any]]:
+    """The deviations that were seen, each with what is on record of it, the gravest first."""
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for result in results:
+        if result.verdict == "conforms":
+            continue
+        deviation = record.find(result.implementation, result.case)
+        recorded = deviation is not None and deviation.allows(result.verdict, result.name)
+        key = (result.verdict, result.name, deviation.number if deviation and recorded else 0)
+        entry = found.setdefault(
+            key,
+            {
+                "verdict": result.verdict,
+                "name": result.name,
+                "reason": deviation.reason if deviation and recorded else "Not on record.",
+                "link": deviation.link if deviation and recorded else "",
+                "cases": [],
+            },
+        )
+        entry["cases"].append(result.case)
+    gravity = ("crashed", "timeout", "wrong", "inaccurate", "convention", "policy", "unsupported")
+    return sorted(found.values(), key=lambda e: (gravity.index(e["verdict"]), e["cases"][0]))

@@ -1,0 +1,81 @@
+"""The sessions of continuous integration: `nox` runs every framework and makes the report."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+FRAMEWORKS = ("numpy", "tensorflow", "torch", "jax")
+RESULTS = Path("reports/results")
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = [*FRAMEWORKS, "report"]
+
+
+def install(session: nox.Session, *extras: str) -> None:
+    """Install the package in place with the tested versions, unless that has been done before."""
+    wanted = Path("pyproject.toml").read_bytes() + Path("constraints.txt").read_bytes()
+    stamp = Path(session.virtualenv.location) / "installed"
+    digest = hashlib.sha256(wanted + repr(extras).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    package = f".[{','.join(extras)}]" if extras else "."
+    session.install("--quiet", "--constraint", "constraints.txt", "--editable", package)
+    stamp.write_text(digest)
+
+
+def run_framework(session: nox.Session) -> None:
+    """Run one framework on all cases; leave its results."""
+    framework = session.name
+    install(session, *([] if framework == "numpy" else [framework]))
+    out = RESULTS / f"{framework}.jsonl"
+    session.run("bnconf", "run", "--impl", framework, "--out", str(out), *session.posargs)
+
+
+for name in FRAMEWORKS:
+    nox.session(run_framework, name=name)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Make the compatibility report from the results that lie there."""
+    install(session, "report")
+    session.run("bnconf", "report", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests of the suite itself, and the conformance run of every framework."""
+    install(session, "all", "test")
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+    session.run("bnconf", "run")
+
+
+@nox.session
+def cases(session: nox.Session) -> None:
+    """Certify the frozen cases anew, and see that building them changes nothing."""
+    install(session, "cases")
+    session.run("bnconf", "cases", "verify")
+    session.run("bnconf", "cases", "build")
+    session.run("git", "diff", "--exit-code", "--stat", "cases", external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types."""
+    install(session, "cases", "report", "test", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The suite's own cost beside the bare calls."""
+    install(session, "all")
+    session.run("bnconf", "bench", *session.posargs)
