@@ -25,6 +25,7 @@ from conformance.implementations.call import arguments_of
 class Timing:
     """Seconds of one framework, and the number of its checks.
 
+    importing: to import and start it, and to end a process that has.
     idle: a full run of a single case by NumPy, that is everything but the framework and the cases.
     """
 
@@ -68,8 +69,20 @@ def run(frameworks: Sequence[str], cases: Path) -> str:
 
 def _time(framework: str, cases: Path) -> Timing:
     command = [sys.executable, "-m", "conformance.bench", framework, str(cases)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    bare = json.loads(answer.stdout.splitlines()[-1])
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        answered = time.perf_counter()
+        process.wait()
+        ending = time.perf_counter() - answered
+    if process.returncode != 0:
+        raise UserError(
+            f"the bare calls of {framework} failed; bnconf run --impl {framework} tells"
+        )
+    bare = json.loads(line)
+    bare["importing"] += ending
     a_case = next(iter(load_cases(cases)))
     idle = _seconds_of_run(cases, "numpy.batch_norm", "--case", a_case)
     return Timing(framework, full=_seconds_of_run(cases, framework), idle=idle, **bare)
@@ -78,7 +91,8 @@ def _time(framework: str, cases: Path) -> Timing:
 def _seconds_of_run(cases: Path, selector: str, *options: str) -> float:
     command = [sys.executable, "-m", "conformance", "run", "--cases", str(cases)]
     began = time.perf_counter()
-    answer = subprocess.run([*command, "--impl", selector, *options], capture_output=True)
+    command += ["--impl", selector, *options]
+    answer = subprocess.run(command, capture_output=True, check=False)
     if answer.returncode not in (0, 1):
         raise UserError(f"the run of {selector} failed: {answer.stderr.decode().strip()}")
     return time.perf_counter() - began
@@ -118,4 +132,4 @@ if __name__ == "__main__":
     import warnings
 
     warnings.simplefilter("ignore")
-    print(json.dumps(_bare(sys.argv[1], Path(sys.argv[2]))))
+    print(json.dumps(_bare(sys.argv[1], Path(sys.argv[2]))), flush=True)

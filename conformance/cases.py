@@ -398,7 +398,10 @@ def _check_fields(
 
 
 def _check_numbers(numbers: list[Any], where: str) -> None:
-    if not set(map(type, numbers)) <= {int, float, str}:
+    kinds = set(map(type, numbers))
+    if kinds <= {float}:
+        return
+    if not kinds <= {int, float, str}:
         _refuse(where, "must be a flat list of numbers")
     for number in numbers:
         if type(number) is str and number not in _NON_FINITE:

@@ -142,7 +142,9 @@ def _overflow(
     outputs, any_over = {}, False
     for name, expectation in reference.items():
         shape = expectation.value.shape
-        over = np.asarray(np.broadcast_to(rounded[name].peak > precision.largest, shape), dtype=bool)
+        over = np.asarray(
+            np.broadcast_to(rounded[name].peak > precision.largest, shape), dtype=bool
+        )
         any_over |= bool(over.any())
         outputs[name] = Expectation(
             np.where(over, np.nan, expectation.value), np.where(over, np.inf, expectation.scale)
@@ -183,9 +185,7 @@ def _roundoff(
 
 def _less_exact(outputs: Mapping[str, Expectation], reference: Mapping[str, Expectation]) -> bool:
     """Whether the same value comes with a scale more than twice as large somewhere."""
-    return any(
-        bool(np.any(outputs[name].scale > 2 * reference[name].scale)) for name in reference
-    )
+    return any(bool(np.any(outputs[name].scale > 2 * reference[name].scale)) for name in reference)
 
 
 def _apart(

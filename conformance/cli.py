@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from conformance import __version__
 from conformance.cases import cases_folder
@@ -127,7 +128,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _cases_tool():  # type: ignore[no-untyped-def]
+def _cases_tool() -> ModuleType:
     try:
         from conformance.catalogue import build
     except ModuleNotFoundError as error:

@@ -175,9 +175,7 @@ ALTERNATIVES = (
         "epsilon is added to the standard deviation, not to the variance",
         _outside,
     ),
-    _normalization(
-        "epsilon-ignored", "wrong", "epsilon is not added to the variance", _ignored
-    ),
+    _normalization("epsilon-ignored", "wrong", "epsilon is not added to the variance", _ignored),
     _normalization(
         "epsilon-clamped-1e-5",
         "wrong",

@@ -121,9 +121,7 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
     precision = PRECISIONS[question.dtype]
     reference = question.expected["reference"]
     ratios = {name: _ratio(got[name], reference[name], precision) for name in got}
-    errors = {
-        name: _errors(got[name], reference[name], ratios[name], precision) for name in got
-    }
+    errors = {name: _errors(got[name], reference[name], ratios[name], precision) for name in got}
     worst = max((error["ratio"] for error in errors.values() if error), default=0.0)
     most = limit(question.values_per_channel)
 

@@ -171,7 +171,12 @@ def _probe(spec: str, device: str) -> Chosen:
     """Load it in a process of its own, so that whatever loading it does stays there."""
     command = [sys.executable, "-m", "conformance.probe", spec, device]
     answer = subprocess.run(
-        command, capture_output=True, text=True, env=_environment(), stdin=subprocess.DEVNULL
+        command,
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     last = (answer.stdout.strip().splitlines() or [""])[-1]
     try:
@@ -212,9 +217,8 @@ def _pytest(plan: Plan, folder: Path, workers: int | None) -> tuple[bool, str]:
     command += ["--no-header", "--no-summary", "--capture=fd", "-p", "no:warnings"]
     count = _workers(plan, workers)
     if count > 1:
-        command += ["-n", str(count), "--dist=loadgroup", "--max-worker-restart=100000"]
-    elif importlib.util.find_spec("xdist"):
-        command += ["-p", "no:xdist"]
+        command += ["-p", "xdist", "-n", str(count)]
+        command += ["--dist=loadgroup", "--max-worker-restart=100000"]
     command.append(str(_SUITE / "test_conformance.py"))
     with open(folder / "pytest.log", "w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
@@ -261,7 +265,11 @@ def _environment() -> dict[str, str]:
     """The package can be imported in a child process from wherever this one was started."""
     root = str(Path(conformance.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
 
 
 class _Workplace:

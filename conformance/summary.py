@@ -46,7 +46,9 @@ def _counts(outcome: Outcome) -> list[str]:
     lines = []
     for name in outcome.run.header.implementations:
         counted = Counter(r.verdict for r in outcome.run.results if r.implementation == name)
-        text = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS if counted[verdict])
+        text = ", ".join(
+            f"{counted[verdict]} {verdict}" for verdict in VERDICTS if counted[verdict]
+        )
         lines.append(f"{name:<{width}}  {text or 'not run'}")
     failed = len(outcome.not_as_recorded)
     state = "all as recorded" if outcome.is_green else f"{failed} not as recorded"

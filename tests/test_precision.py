@@ -29,17 +29,21 @@ def test_constants(name):
 def test_ulp_is_the_spacing_of_the_format(name):
     precision, info = PRECISIONS[name], finfo(name)
     powers = np.ldexp(1.0, np.arange(info.minexp - info.nmant, info.maxexp))
-    below = np.ldexp(2.0 - float(info.eps), np.arange(info.minexp, info.maxexp))
-    subnormal = float(info.smallest_subnormal) * np.arange(1, 2**info.nmant, 2**info.nmant // 97 + 1)
     between = np.random.default_rng(5).uniform(1, 2, powers.size) * powers
-    values = np.concatenate([[0.0, 1.0, float(info.max)], powers, below, subnormal, between])
+    below = np.ldexp(1.0 - precision.unit_roundoff, np.arange(info.minexp, info.maxexp))
+    steps = np.arange(1, 2**info.nmant, 2**info.nmant // 97 + 1)
+    values = np.concatenate([[0.0], powers, between, below, precision.smallest_subnormal * steps])
     values = np.concatenate([values, -values]).astype(precision.dtype)
-    assert np.isfinite(values.astype(np.float64)).all()
-    # The largest number has no larger neighbour: its spacing is that of the power of two below it.
-    largest = np.abs(values) == values.dtype.type(info.max)
-    spacing = np.spacing(np.where(largest, np.ldexp(1.0, info.maxexp - 1), np.abs(values.astype(float)))
-                         .astype(precision.dtype))
-    np.testing.assert_array_equal(precision.ulp(values.astype(np.float64)), spacing.astype(np.float64))
+    ulp = precision.ulp(values.astype(np.float64))
+    np.testing.assert_array_equal(ulp, np.spacing(abs(values)).astype(np.float64))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ulp_of_the_largest_number_is_the_distance_to_the_number_below_it(name):
+    precision = PRECISIONS[name]
+    largest = np.array(precision.largest)
+    below = np.nextafter(largest.astype(precision.dtype), precision.dtype.type(0))
+    assert precision.ulp(largest) == largest - below.astype(np.float64)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -110,7 +110,8 @@ def _import(spec: str) -> Any:
         if not path.is_file():
             raise UserError(f"--impl {spec}: there is no file {place}")
         module_spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert module_spec is not None and module_spec.loader is not None
+        assert module_spec is not None
+        assert module_spec.loader is not None
         module = importlib.util.module_from_spec(module_spec)
         sys.path.insert(0, str(path.resolve().parent))
         module_spec.loader.exec_module(module)
@@ -132,7 +133,8 @@ def _instance(spec: str, target: Any) -> Implementation:
             "define train(self, x, gamma, beta, epsilon)"
         )
     _complete(spec, target)
-    return target  # type: ignore[no-any-return]
+    instance: Implementation = target
+    return instance
 
 
 def _complete(spec: str, target: Any) -> None:
@@ -149,9 +151,7 @@ def _complete(spec: str, target: Any) -> None:
     if target.name in built_in():
         raise UserError(f"--impl {spec}: the name {target.name} is this package's own; rename it")
     if target.channel_axis not in (1, -1):
-        raise UserError(
-            f"--impl {spec}: channel_axis must be 1 or -1, not {target.channel_axis!r}"
-        )
+        raise UserError(f"--impl {spec}: channel_axis must be 1 or -1, not {target.channel_axis!r}")
 
 
 class Function(Implementation):

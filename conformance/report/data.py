@@ -82,9 +82,7 @@ def _column(
         "framework": framework,
         "version": version or "unknown",
         "device": header.device,
-        "counts": {
-            v: n for v in VERDICTS if (n := sum(result.verdict == v for result in results))
-        },
+        "counts": {v: n for v in VERDICTS if (n := sum(result.verdict == v for result in results))},
         "checks": len(results),
         "by_family": _by_family(results, cases),
         "worst": _worst(results, cases),
