@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from conformance.case import LAYOUTS, NON_FINITE, Case, to_array
 from conformance.errors import UserError
 from conformance.generator import NAME as GENERATOR
 from conformance.generator import Generated, digest
-from conformance.judge import ACCEPTABLE, INACCURATE, WRONG, Expectation, Named, Question
+from conformance.judge import ACCEPTABLE, INACCURATE, WRONG, Named
 from conformance.operations import OPERATIONS
 from conformance.precision import PRECISIONS
 
 SCHEMA = "batchnorm-conformance/cases/1"
-LAYOUTS = ("NC", "NCL", "NLC", "NCHW", "NHWC", "NCDHW", "NDHWC")
 LARGEST_INPUT = 2**26  # numbers; a file that asks for more is refused before anything is allocated
 
-_NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 _ENVELOPE = {
     "schema": str,
     "generator_version": str,
@@ -46,71 +43,6 @@ _CASE = {
     "inputs": dict,
     "expected": dict,
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """One frozen case. `inputs` are arrays of `dtype`, x in `layout` and the others (C,).
-
-    `expected[formula][output]` holds the lists `value` and `scale` as they stand in the file.
-    """
-
-    id: str
-    operation: str
-    dtype: str
-    layout: str
-    epsilon: float
-    flags: tuple[str, ...]
-    comment: str
-    inputs: Mapping[str, np.ndarray]
-    expected: Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
-    positions: tuple[int, ...] | None
-    formulas: Mapping[str, Named]
-    policies: frozenset[str]
-
-    @property
-    def family(self) -> str:
-        return self.id.partition("/")[0]
-
-    @property
-    def channel_axis(self) -> int:
-        return self.layout.index("C")
-
-    @cached_property
-    def question(self) -> Question:
-        """What the judge is told of this case."""
-        x, channels = self.inputs["x"], self.inputs["gamma"].shape
-        shapes = {"y": x.shape, "mean": channels, "var": channels}
-        positions = None if self.positions is None else np.array(self.positions)
-        along_channels = [1] * x.ndim
-        along_channels[self.channel_axis] = -1
-        beta = self.inputs["beta"].astype(np.float64).reshape(along_channels)
-        beta = np.broadcast_to(beta, x.shape)
-        y_shape: tuple[int, ...] = x.shape
-        if positions is not None:
-            beta, y_shape = beta.reshape(-1)[positions], positions.shape
-        expected = {
-            key: {
-                name: Expectation(
-                    _numbers(pair["value"]).reshape(y_shape if name == "y" else shapes[name]),
-                    _numbers(pair["scale"]).reshape(y_shape if name == "y" else shapes[name]),
-                )
-                for name, pair in outputs.items()
-            }
-            for key, outputs in self.expected.items()
-        }
-        return Question(
-            dtype=self.dtype,
-            values_per_channel=x.size // x.shape[self.channel_axis]
-            if self.operation == "train"
-            else 1,
-            shapes={name: shapes[name] for name in OPERATIONS[self.operation].outputs},
-            positions=positions,
-            beta=beta,
-            expected=expected,
-            formulas=self.formulas,
-            policies=self.policies,
-        )
 
 
 def cases_folder() -> Path:
@@ -319,7 +251,7 @@ def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
         if len(record["values"]) != count:
             _refuse(where, f"has {len(record['values'])} values, shape {shape} needs {count}")
         _check_numbers(record["values"], where)
-        numbers = _numbers(record["values"])
+        numbers = to_array(record["values"])
     else:
         numbers = _generated(record, where).values(count)
     with np.errstate(over="ignore"):
@@ -404,14 +336,10 @@ def _check_numbers(numbers: list[Any], where: str) -> None:
     if not kinds <= {int, float, str}:
         _refuse(where, "must be a flat list of numbers")
     for number in numbers:
-        if type(number) is str and number not in _NON_FINITE:
+        if type(number) is str and number not in NON_FINITE:
             _refuse(where, f'{number!r} is not a number; known: "NaN", "Infinity", "-Infinity"')
         if type(number) is int and abs(number) >= 2**1023:
             _refuse(where, "holds a number that binary64 cannot represent")
-
-
-def _numbers(numbers: list[Any]) -> np.ndarray:
-    return np.array([_NON_FINITE[n] if type(n) is str else n for n in numbers], dtype=np.float64)
 
 
 def _refuse(where: str, what: str) -> NoReturn:

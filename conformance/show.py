@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 
-from conformance.cases import Case
+from conformance.case import Case
 from conformance.judge import limit
 
 

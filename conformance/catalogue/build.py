@@ -11,7 +11,8 @@ import numpy as np
 
 import conformance
 from conformance import certify
-from conformance.cases import SCHEMA, Case, case_files, read_family
+from conformance.case import Case
+from conformance.cases import SCHEMA, case_files, read_family
 from conformance.catalogue import FAMILIES
 from conformance.catalogue.draft import Draft, Family, rounded
 from conformance.catalogue.flags import FLAGS, flags_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.cases import LAYOUTS
+from conformance.case import LAYOUTS
 from conformance.generator import Generated
 from conformance.precision import PRECISIONS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases import Case
+from conformance.case import Case
 from conformance.implementations.base import Implementation, Unsupported
 from conformance.judge import Answer
 from conformance.operations import OPERATIONS

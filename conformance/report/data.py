@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.cases import Case, cases_digest, load_cases
+from conformance.case import Case
+from conformance.cases import cases_digest, load_cases
 from conformance.deviations import Deviation, Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry

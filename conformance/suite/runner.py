@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from conformance.cases import Case, load_cases
+from conformance.case import Case
+from conformance.cases import load_cases
 from conformance.deviations import Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
