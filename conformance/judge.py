@@ -133,21 +133,24 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
         return judged(CONFORMS, "accurate" if worst <= ACCURATE_LIMIT else "stable")
 
     explained = {name: ratio <= most for name, ratio in ratios.items()}
+    answered = {name: _not_a_number_or_beta(name, got[name], question) for name in got}
+    out_of_range = _out_of_range(question)
     for key, formula in question.expected.items():
         if any(name not in formula for name in got):
             continue
         held = {}
         for name in got:
             within = _ratio(got[name], formula[name], precision) <= most
-            no_value = np.isnan(formula[name].value)
-            if key == "reference" or question.formulas[key].verdict == POLICY:
+            if _is_policy(question, key):
                 within |= explained[name]
-            held[name] = within | (no_value & _not_a_number_or_beta(name, got[name], question))
+            free = np.isnan(formula[name].value)
+            if key != "reference":
+                free |= out_of_range.get(name, False)
+            held[name] = within | (free & answered[name])
         if not all(np.all(flags) for flags in held.values()):
             continue
         if key == "reference":
-            seen = got["y"][undefined["y"]] if "y" in got else np.array([np.nan])
-            return judged(POLICY, _name_of(seen))
+            return judged(POLICY, _name_of(got["y"][undefined["y"]]))
         named = question.formulas[key]
         return judged(named.verdict, named.name, named.meaning)
 
@@ -159,6 +162,20 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
     if worst <= 1 / math.sqrt(precision.unit_roundoff):
         return judged(INACCURATE, "unexplained")
     return judged(WRONG, "unexplained")
+
+
+def _is_policy(question: Question, key: str) -> bool:
+    return key != "reference" and question.formulas[key].verdict == POLICY
+
+
+def _out_of_range(question: Question) -> dict[str, np.ndarray]:
+    """By output, where a policy asks for no number: an intermediate is too large for the format."""
+    free: dict[str, np.ndarray] = {}
+    for key, formula in question.expected.items():
+        if _is_policy(question, key):
+            for name, expectation in formula.items():
+                free[name] = free.get(name, False) | np.isnan(expectation.value)
+    return free
 
 
 def _misshapen(question: Question, outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
