@@ -92,7 +92,7 @@ def _expected(
     overflow = _overflow(reference, rounded, precision)
     if overflow:
         found["overflow"] = overflow
-    if _may_underflow(exact, reference, epsilon, precision):
+    if _may_underflow(inputs, reference, epsilon, precision):
         for key, flush in (("underflow", False), ("flush-to-zero", True)):
             outputs, _ = evaluate(
                 formula, smallest_normal=precision.smallest_normal, flush=flush, unstable=True
@@ -150,16 +150,17 @@ def _overflow(
 
 
 def _may_underflow(
-    exact: Mapping[str, np.ndarray],
+    inputs: Mapping[str, np.ndarray],
     reference: Mapping[str, Expectation],
     epsilon: float,
     precision: Precision,
 ) -> bool:
-    """Whether epsilon or a (batch) variance lies where rounding is absolute, so that it can tell."""
+    """Whether an output or what stands under the root lies where rounding is absolute."""
     least = precision.smallest_normal / precision.unit_roundoff
-    var = reference["var"].value if "var" in reference else exact["var"]
-    radicand = var + epsilon
-    return bool(np.any(np.asarray((radicand > 0) & (radicand < least), dtype=bool)))
+    var = reference["var"].value if "var" in reference else inputs["var"]
+    values = [np.abs(expectation.value).reshape(-1) for expectation in reference.values()]
+    sizes = np.concatenate([*values, np.abs(np.reshape(var + epsilon, -1))])
+    return bool(np.any((sizes > 0) & (sizes < least)))
 
 
 def _roundoff(

@@ -88,7 +88,11 @@ class Judgement:
 
 
 def limit(values_per_channel: int) -> float:
-    """The largest ratio of a stable summation of so many values (Higham and Mary 2019, section 3)."""
+    """The largest ratio of a stable summation of so many values (Higham and Mary 2019, section 3).
+
+    The square root is for roundings that go either way. Those of a long constant column do not: a
+    sequential sum of a thousand 0.1s has ratio 61. No case may hold a column like that.
+    """
     return max(ACCURATE_LIMIT, math.sqrt(values_per_channel))
 
 

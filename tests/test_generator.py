@@ -37,7 +37,8 @@ def test_known_first_outputs():
 )
 def test_values_against_plain_integers(seed, bits, offset, exponent):
     values = Generated(seed, bits, offset, exponent).values(500)
-    assert values.dtype == np.float64 and values.shape == (500,)
+    assert values.dtype == np.float64
+    assert values.shape == (500,)
     expected = [
         (offset + (output >> (64 - bits))) * Fraction(2) ** exponent
         for output in splitmix64(seed, 500)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
+from conformance.precision import PRECISIONS
+
 mean = np.mean
 sqrt = np.sqrt
 square = np.square
@@ -62,8 +64,7 @@ def nearest(balls: Any, magnitude: np.ndarray) -> np.ndarray:
     width = radius(balls)
     finite = np.isfinite(width) & np.isfinite(value)
     zero = np.asarray(_holds_zero(balls), dtype=bool) & (width <= 2.0**-150 * magnitude)
-    with np.errstate(invalid="ignore"):
-        sharp = width <= np.ldexp(np.spacing(np.abs(value)), -20)
+    sharp = width <= np.ldexp(PRECISIONS["float64"].ulp(np.where(finite, value, 0.0)), -20)
     if not np.all(zero | sharp | ~finite):
         raise Uncertain("a ball is wider than 2**-20 ulp of its midpoint")
     return np.where(finite, np.where(zero, 0.0, value), np.nan)

@@ -1,0 +1,5 @@
+"""Deliberately wrong kernels, each with one mistake, that prove that the suite sees it."""
+
+from mutants import formula, precision, results, shapes
+
+MUTANTS = formula.MUTANTS + shapes.MUTANTS + precision.MUTANTS + results.MUTANTS

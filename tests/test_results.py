@@ -1,0 +1,275 @@
+"""Results files: written and read, damaged ones refused, several merged."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import results
+from conformance.errors import UserError
+from conformance.results import (
+    BrokenResults,
+    DifferentCases,
+    Header,
+    MissingFooter,
+    Result,
+    Run,
+    SameImplementationTwice,
+    WrongCount,
+)
+
+HEADER = Header(
+    suite="0.1.0",
+    cases="ab" * 32,
+    packages={"numpy": "2.4.6"},
+    python="3.11.7",
+    machine="x86_64, Ångström 3000, Linux",
+    device="cpu",
+    driver=None,
+    implementations={"mine": "numpy"},
+)
+RIGHT = Result("a/1", "mine", "conforms", "accurate", 0.5, {"y": {"ratio": 0.5, "ulp": 1.0}})
+RESULTS = [
+    RIGHT,
+    Result(
+        "a/2", "mine", "wrong", "unexplained", math.inf, {"y": {"ratio": math.inf}}, "no\nnumber"
+    ),
+    Result("a/3", "mine", "unsupported", "unsupported", None, {}, "does not offer “train”", 0.25),
+    Result("a/4", "mine", "crashed", "crashed", message="\ud800\u2028\x85"),
+]
+
+
+def run_of(*implementations: str, device: str = "cpu", cases: str = HEADER.cases) -> Run:
+    header = replace(
+        HEADER, device=device, cases=cases, implementations=dict.fromkeys(implementations, "numpy")
+    )
+    return Run(header, [replace(RIGHT, implementation=name) for name in implementations])
+
+
+def write(path: Path, *runs: Run) -> Path:
+    results.write(path, runs)
+    return path
+
+
+def refusal(kind: type[UserError], *paths: Path) -> str:
+    """The message with which the files are refused: one line that names one of them."""
+    with pytest.raises(UserError) as caught:
+        results.merge(paths)
+    assert type(caught.value) is kind
+    message = str(caught.value)
+    assert "\n" not in message
+    assert any(message.startswith(f"{path}: ") for path in paths)
+    return message
+
+
+# Written and read
+
+
+def test_what_was_written_is_read(tmp_path):
+    run = Run(HEADER, RESULTS)
+    assert results.read(write(tmp_path / "r.jsonl", run)) == [run]
+
+
+def test_several_runs_in_one_file_are_read(tmp_path):
+    runs = [run_of("a"), run_of("b", "c"), run_of("a", device="cuda: one")]
+    assert results.read(write(tmp_path / "r.jsonl", *runs)) == runs
+
+
+def test_every_line_is_plain_json_of_a_kind(tmp_path):
+    lines = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS)).read_text("ascii").splitlines()
+
+    def no_constant(text):
+        raise AssertionError(text)
+
+    kinds = [json.loads(line, parse_constant=no_constant)["kind"] for line in lines]
+    assert kinds == ["header", *["result"] * 4, "footer"]
+    assert json.loads(lines[2])["ratio"] == "Infinity"
+    assert json.loads(lines[3])["ratio"] is None
+    assert json.loads(lines[-1])["count"] == 4
+
+
+def test_a_run_that_was_not_completed_has_no_footer(tmp_path):
+    results.write(tmp_path / "r.jsonl", [Run(HEADER, RESULTS[:2])], complete=False)
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 3
+    assert "make it again" in refusal(MissingFooter, tmp_path / "r.jsonl")
+
+
+def test_the_same_runs_give_the_same_bytes(tmp_path):
+    run = Run(HEADER, RESULTS)
+    first, second = write(tmp_path / "1", run), write(tmp_path / "2", run)
+    assert first.read_bytes() == second.read_bytes()
+    again = write(tmp_path / "3", *results.read(first))
+    assert again.read_bytes() == first.read_bytes()
+
+
+# Merged
+
+
+def test_the_order_of_the_files_does_not_matter(tmp_path):
+    paths = [
+        write(tmp_path / "1", run_of("b", "a")),
+        write(tmp_path / "2", run_of("c"), run_of("c", device="cuda: one")),
+        write(tmp_path / "3", run_of("a", device="cuda: one")),
+    ]
+    merged = results.merge(paths)
+    assert len(merged) == 4
+    assert results.merge(paths[::-1]) == results.merge([paths[1], paths[0], paths[2]]) == merged
+
+
+def test_the_same_implementation_twice_on_one_device_is_refused(tmp_path):
+    first, second = write(tmp_path / "1", run_of("a", "b")), write(tmp_path / "2", run_of("b"))
+    message = refusal(SameImplementationTwice, first, second)
+    assert "holds b on cpu" in message
+    assert str(first) in message
+    refusal(SameImplementationTwice, first, first)
+    refusal(SameImplementationTwice, write(tmp_path / "3", run_of("a"), run_of("a")))
+
+
+def test_different_cases_are_refused(tmp_path):
+    first, second = write(tmp_path / "1", run_of("a")), write(tmp_path / "2", run_of("b", cases=""))
+    assert str(first) in refusal(DifferentCases, first, second)
+
+
+def test_a_footer_that_counts_otherwise_is_refused(tmp_path):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:1] + lines[2:]))
+    assert "counts 4 results, the file holds 3" in refusal(WrongCount, path)
+
+
+@pytest.mark.parametrize("count", [3, None, "4", [4]])
+def test_a_count_of_another_value_or_type_is_refused(tmp_path, count):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-1], json.dumps({"kind": "footer", "count": count})]))
+    refusal(WrongCount, path)
+
+
+# Truncated and damaged
+
+
+def test_a_file_cut_after_any_line_lacks_its_footer(tmp_path):
+    lines = write(tmp_path / "whole", Run(HEADER, RESULTS)).read_text().splitlines(keepends=True)
+    path = tmp_path / "r.jsonl"
+    for count in range(len(lines)):
+        path.write_text("".join(lines[:count]))
+        refusal(MissingFooter, path)
+
+
+def test_a_file_cut_inside_any_line_is_broken(tmp_path):
+    lines = write(tmp_path / "whole", Run(HEADER, RESULTS)).read_text().splitlines()
+    path = tmp_path / "r.jsonl"
+    for count, line in enumerate(lines):
+        for end in (1, len(line) // 2, len(line) - 1):
+            path.write_text("\n".join([*lines[:count], line[:end]]))
+            assert f"line {count + 1}: " in refusal(BrokenResults, path)
+
+
+def test_a_run_cut_off_before_another_lacks_its_footer(tmp_path):
+    results.write(tmp_path / "1", [run_of("a")], complete=False)
+    write(tmp_path / "2", run_of("b"))
+    (tmp_path / "1").write_text((tmp_path / "1").read_text() + (tmp_path / "2").read_text())
+    refusal(MissingFooter, tmp_path / "1")
+
+
+def test_a_file_that_cannot_be_read_is_broken(tmp_path):
+    refusal(BrokenResults, tmp_path / "missing")
+    refusal(BrokenResults, tmp_path)
+    (tmp_path / "latin").write_bytes(b"\xff")
+    refusal(BrokenResults, tmp_path / "latin")
+
+
+BROKEN_LINES = {
+    "not JSON": "x",
+    "blank": "",
+    "a list": "[]",
+    "null": "null",
+    "a number": "1",
+    "nested too deeply": "[" * 100_000,
+    "no kind": '{"case": "a/1"}',
+    "unknown kind": '{"kind": "note"}',
+    "kind a list": '{"kind": []}',
+}
+
+
+@pytest.mark.parametrize("line", BROKEN_LINES.values(), ids=BROKEN_LINES)
+def test_a_broken_line_is_refused(tmp_path, line):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], line, *lines[2:]]))
+    assert "line 3: " in refusal(BrokenResults, path)
+
+
+@pytest.mark.parametrize("index", [1, -1], ids=["a result", "a footer"])
+def test_anything_before_the_header_is_broken(tmp_path, index):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[index], *lines]))
+    assert "where a header is due" in refusal(BrokenResults, path)
+
+
+MISSING = object()
+WRONG_FIELDS: dict[str, tuple[int, str, Any]] = {
+    "header without cases": (0, "cases", MISSING),
+    "header with another field": (0, "note", "x"),
+    "suite a number": (0, "suite", 1),
+    "cases a number": (0, "cases", 1),
+    "packages a list": (0, "packages", ["numpy"]),
+    "packages of numbers": (0, "packages", {"numpy": 2.4}),
+    "python a number": (0, "python", 3.11),
+    "machine null": (0, "machine", None),
+    "device a list": (0, "device", ["cpu"]),
+    "device null": (0, "device", None),
+    "driver a number": (0, "driver", 580),
+    "implementations a list": (0, "implementations", ["mine"]),
+    "implementations a text": (0, "implementations", "mine"),
+    "implementations of null": (0, "implementations", {"mine": None}),
+    "result without a verdict": (1, "verdict", MISSING),
+    "result with another field": (1, "note", "x"),
+    "case a number": (1, "case", 1),
+    "case null": (1, "case", None),
+    "implementation a list": (1, "implementation", ["mine"]),
+    "unknown verdict": (1, "verdict", "fine"),
+    "verdict a list": (1, "verdict", ["conforms"]),
+    "name null": (1, "name", None),
+    "message a number": (1, "message", 1),
+    "ratio a list": (1, "ratio", [0.5]),
+    "ratio an unknown text": (1, "ratio", "large"),
+    "ratio a boolean": (1, "ratio", True),
+    "ratio NaN": (1, "ratio", math.nan),
+    "outputs a text": (1, "outputs", "y"),
+    "outputs a list": (1, "outputs", []),
+    "outputs null": (1, "outputs", None),
+    "outputs of numbers": (1, "outputs", {"y": 0.5}),
+    "outputs of texts": (1, "outputs", {"y": {"ratio": "large"}}),
+    "outputs of lists": (1, "outputs", {"y": {"ratio": []}}),
+    "seconds a text": (1, "seconds", "1"),
+    "seconds null": (1, "seconds", None),
+}
+
+
+@pytest.mark.parametrize(("line", "field", "value"), WRONG_FIELDS.values(), ids=WRONG_FIELDS)
+def test_a_field_of_the_wrong_type_is_refused(tmp_path, line, field, value):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
+    lines = path.read_text().splitlines()
+    record = json.loads(lines[line])
+    record[field] = value
+    if value is MISSING:
+        del record[field]
+    path.write_text("\n".join([*lines[:line], json.dumps(record), *lines[line + 1 :]]))
+    assert f"line {line + 1}: " in refusal(BrokenResults, path)
+
+
+def test_a_result_of_an_implementation_that_the_header_does_not_name_is_refused(tmp_path):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, [replace(RIGHT, implementation="other")]))
+    assert "other" in refusal(BrokenResults, path)
+
+
+def test_the_same_check_twice_in_one_run_is_refused(tmp_path):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, [RIGHT, RIGHT]))
+    assert "a/1" in refusal(BrokenResults, path)
