@@ -10,15 +10,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conformance.cases import load_cases
 from conformance.errors import UserError
 from conformance.implementations import registry
-from conformance.implementations.base import Implementation, Unsupported
+from conformance.implementations.base import Unsupported
 from conformance.implementations.call import arguments_of
+from conformance.operations import OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -107,23 +109,23 @@ def _bare(framework: str, folder: Path) -> dict[str, float]:
         implementation.start()
     importing = time.perf_counter() - began
     calls = [
-        (implementation, case.operation, arguments_of(implementation, case), case.epsilon)
+        (getattr(implementation, OPERATIONS[case.operation].method or "train"), arguments)
         for implementation in implementations
         for case in cases
+        for arguments in [list(arguments_of(implementation, case).values())]
     ]
     began = time.perf_counter()
-    for implementation, operation, arguments, epsilon in calls:
-        _call(implementation, operation, arguments, epsilon)
+    for method, arguments in calls:
+        _call(method, arguments)
     bare = time.perf_counter() - began
     return {"checks": len(calls), "importing": importing, "bare": bare}
 
 
-def _call(implementation: Implementation, operation: str, arguments: list, epsilon: float) -> None:  # type: ignore[type-arg]
-    method = getattr(implementation, operation, None)
+def _call(method: Callable[..., Any] | None, arguments: list[Any]) -> None:
     if method is None:
         return
     try:
-        method(*arguments, epsilon)
+        method(*arguments)
     except (Unsupported, Exception):
         return
 

@@ -10,17 +10,30 @@ from typing import Any
 import numpy as np
 
 from conformance.judge import Expectation, Named, Question
-from conformance.operations import OPERATIONS
+from conformance.operations import IN_LAYOUT, OPERATIONS
 
 LAYOUTS = ("NC", "NCL", "NLC", "NCHW", "NHWC", "NCDHW", "NDHWC")
+MEMORY = ("contiguous", "transposed", "strided", "sliced", "reversed")
 NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+
+ATTRIBUTES = {
+    "positions": "flat indices, in C order, of the elements of y and dx that are checked",
+    "batches": "lengths of the batches that x holds along its first axis",
+    "rates": "weight of each batch as the new one",
+    "activation": "identity, relu, tanh or sigmoid",
+    "memory": "how x and dy lie in memory",
+    "preceded_by": "ids of cases that are asked first",
+    "call": "the operation whose method is given the bad input",
+}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One frozen case. `inputs` are arrays of `dtype`, x in `layout` and the others (C,).
+    """One frozen case. `inputs` are arrays, x and dy in `layout`, w (K, C), and the others (C,).
 
     `expected[formula][output]` holds the lists `value` and `scale` as they stand in the file.
+    `attributes` are those of ATTRIBUTES that the case has.
     """
 
     id: str
@@ -32,7 +45,7 @@ class Case:
     comment: str
     inputs: Mapping[str, np.ndarray]
     expected: Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
-    positions: tuple[int, ...] | None
+    attributes: Mapping[str, Any]
     formulas: Mapping[str, Named]
     policies: frozenset[str]
 
@@ -44,41 +57,87 @@ class Case:
     def channel_axis(self) -> int:
         return self.layout.index("C")
 
+    @property
+    def positions(self) -> tuple[int, ...] | None:
+        positions = self.attributes.get("positions")
+        return None if positions is None else tuple(positions)
+
     @cached_property
     def question(self) -> Question:
         """What the judge is told of this case."""
-        x, channels = self.inputs["x"], self.inputs["gamma"].shape
-        shapes = {"y": x.shape, "mean": channels, "var": channels}
+        operation = OPERATIONS[self.operation]
+        x = self.inputs["x"]
+        parameters = {str(a.dtype) for name, a in self.inputs.items() if name not in IN_LAYOUT}
+        shapes = {} if self.operation == "reject" else self._shapes()
         positions = None if self.positions is None else np.array(self.positions)
-        along_channels = [1] * x.ndim
-        along_channels[self.channel_axis] = -1
-        beta = self.inputs["beta"].astype(np.float64).reshape(along_channels)
-        beta = np.broadcast_to(beta, x.shape)
-        y_shape: tuple[int, ...] = x.shape
-        if positions is not None:
-            beta, y_shape = beta.reshape(-1)[positions], positions.shape
-        expected = {
-            key: {
-                name: Expectation(
-                    to_array(pair["value"]).reshape(y_shape if name == "y" else shapes[name]),
-                    to_array(pair["scale"]).reshape(y_shape if name == "y" else shapes[name]),
-                )
-                for name, pair in outputs.items()
-            }
-            for key, outputs in self.expected.items()
+        checked = {
+            name: (len(positions),) if positions is not None and name in IN_LAYOUT else shape
+            for name, shape in shapes.items()
         }
         return Question(
             dtype=self.dtype,
-            values_per_channel=x.size // x.shape[self.channel_axis]
-            if self.operation == "train"
+            values_per_channel=values_per_channel(self.inputs, self.layout, self.attributes)
+            if operation.reduces
             else 1,
-            shapes={name: shapes[name] for name in OPERATIONS[self.operation].outputs},
+            shapes=shapes,
+            required=operation.required,
             positions=positions,
-            beta=beta,
-            expected=expected,
+            beta=self._beta(shapes["y"], positions) if "y" in shapes else None,
+            expected={
+                key: {
+                    name: Expectation(
+                        to_array(pair["value"]).reshape(checked[name]),
+                        to_array(pair["scale"]).reshape(checked[name]),
+                    )
+                    for name, pair in outputs.items()
+                }
+                for key, outputs in self.expected.items()
+            },
             formulas=self.formulas,
             policies=self.policies,
+            rejects=self.operation == "reject",
+            promoted=frozenset(parameters - {str(x.dtype)}),
         )
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return output_shapes(self.operation, self.inputs, self.layout, self.attributes)
+
+    def _beta(self, shape: tuple[int, ...], positions: np.ndarray | None) -> np.ndarray:
+        """beta at each element of y that is checked."""
+        along_channels = [1] * len(shape)
+        along_channels[self.channel_axis] = -1
+        beta = self.inputs["beta"].astype(np.float64).reshape(along_channels)
+        beta = np.broadcast_to(beta, shape)
+        return beta if positions is None else beta.reshape(-1)[positions]
+
+
+def output_shapes(
+    operation: str,
+    inputs: Mapping[str, np.ndarray],
+    layout: str,
+    attributes: Mapping[str, Any],
+) -> dict[str, tuple[int, ...]]:
+    """The shape of each output, in the case's layout."""
+    x = inputs["x"].shape
+    channels = (inputs["w"].shape[-1] if operation == "dense" else x[layout.index("C")],)
+    like_x = (x[0], *channels) if operation == "dense" else x
+    running = (len(attributes.get("batches", ())), *channels)
+    return {
+        name: like_x if name in IN_LAYOUT else running if name.startswith("running") else channels
+        for name in OPERATIONS[operation].outputs
+    }
+
+
+def values_per_channel(
+    inputs: Mapping[str, np.ndarray], layout: str, attributes: Mapping[str, Any]
+) -> int:
+    """How many values one statistic is taken of; the most, where there are several batches."""
+    x = inputs["x"].shape
+    channels = x[layout.index("C")] if layout and "w" not in inputs else x[-1] if x else 1
+    rows = int(np.prod(x)) // max(channels, 1)
+    if "batches" in attributes and x[0]:
+        rows = max(attributes["batches"], default=0) * rows // x[0]
+    return max(rows, 1)
 
 
 def to_array(numbers: list[Any]) -> np.ndarray:

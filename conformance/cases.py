@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,17 +12,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from conformance.case import LAYOUTS, NON_FINITE, Case, to_array
+from conformance.case import LAYOUTS, MEMORY, NON_FINITE, Case, output_shapes, to_array
 from conformance.errors import UserError
+from conformance.formula import ACTIVATIONS
 from conformance.generator import NAME as GENERATOR
 from conformance.generator import Generated, digest
 from conformance.judge import ACCEPTABLE, INACCURATE, WRONG, Named
-from conformance.operations import OPERATIONS
+from conformance.operations import IN_LAYOUT, OPERATIONS
 from conformance.precision import PRECISIONS
 
 SCHEMA = "batchnorm-conformance/cases/1"
 LARGEST_INPUT = 2**26  # numbers; a file that asks for more is refused before anything is allocated
 
+_INTEGERS = ("int32", "int64")
 _ENVELOPE = {
     "schema": str,
     "generator_version": str,
@@ -42,6 +45,15 @@ _CASE = {
     "comment": str,
     "inputs": dict,
     "expected": dict,
+}
+_ATTRIBUTES = {
+    "positions": list,
+    "batches": list,
+    "rates": list,
+    "activation": str,
+    "memory": str,
+    "preceded_by": list,
+    "call": str,
 }
 
 
@@ -181,42 +193,47 @@ def _read_case(
     notes: Mapping[str, tuple[str, ...]],
     where: str,
 ) -> Case:
-    _check_fields(record, _CASE, where, optional={"positions": list})
+    _check_fields(record, _CASE, where, optional=_ATTRIBUTES)
     if not record["id"].startswith(f"{family}/") or not record["id"].isprintable():
         _refuse(where, f"the id must start with {family}/ and be printable")
     for field, known in (
         ("operation", tuple(OPERATIONS)),
         ("dtype", tuple(PRECISIONS)),
         ("layout", LAYOUTS),
+        ("memory", MEMORY),
+        ("activation", tuple(ACTIVATIONS)),
+        ("call", tuple(OPERATIONS)),
     ):
-        if record[field] not in known:
+        if record.get(field, known[0]) not in known:
             _refuse(where, f"unknown {field} {record[field]!r}; known: {', '.join(known)}")
     if not abs(record["epsilon"]) <= PRECISIONS["float64"].largest:
         _refuse(where, "epsilon must be a finite number")
     for flag in record["flags"]:
         if not isinstance(flag, str) or flag not in notes:
             _refuse(where, f"unknown flag {flag!r}; the file's notes define {', '.join(notes)}")
-    operation = OPERATIONS[record["operation"]]
+    rejects = record["operation"] == "reject"
+    operation = OPERATIONS[record.get("call", "train") if rejects else record["operation"]]
     if set(record["inputs"]) != set(operation.inputs):
         _refuse(where, f"inputs must be {', '.join(operation.inputs)}")
     inputs = {
         name: _read_tensor(record["inputs"][name], record["dtype"], f"{where}: inputs.{name}")
         for name in operation.inputs
     }
-    x = inputs["x"]
-    if x.ndim != len(record["layout"]):
-        _refuse(where, f"inputs.x has rank {x.ndim}, layout {record['layout']} needs another")
-    channels = (x.shape[record["layout"].index("C")],)
-    for name, tensor in inputs.items():
-        if name != "x" and tensor.shape != channels:
-            _refuse(where, f"inputs.{name} has shape {list(tensor.shape)}, not {list(channels)}")
-    positions = record.get("positions")
-    if positions is not None:
-        positions = tuple(positions)
-        if not positions or not all(type(p) is int and 0 <= p < x.size for p in positions):
-            _refuse(where, f"positions must be flat indices of x, from 0 to {x.size - 1}")
-    sizes = {"y": len(positions) if positions else x.size, "mean": channels[0], "var": channels[0]}
-    _check_expected(record["expected"], operation.outputs, sizes, formulas, where)
+    attributes = {name: record[name] for name in _ATTRIBUTES if name in record}
+    if rejects:
+        if record["expected"]:
+            _refuse(where, "a case to reject expects no values")
+    else:
+        _check_shapes(record, inputs, where)
+        _check_attributes(record["operation"], inputs, attributes, where)
+        shapes = output_shapes(record["operation"], inputs, record["layout"], attributes)
+        sizes = {
+            name: len(attributes["positions"])
+            if name in IN_LAYOUT and "positions" in attributes
+            else math.prod(shape)
+            for name, shape in shapes.items()
+        }
+        _check_expected(record["expected"], sizes, formulas, where)
     return Case(
         id=record["id"],
         operation=record["operation"],
@@ -227,16 +244,61 @@ def _read_case(
         comment=record["comment"],
         inputs=inputs,
         expected=record["expected"],
-        positions=positions,
+        attributes=attributes,
         formulas=formulas,
         policies=frozenset(policy for flag in record["flags"] for policy in notes[flag]),
     )
 
 
+def _check_shapes(record: dict[str, Any], inputs: Mapping[str, np.ndarray], where: str) -> None:
+    """Every tensor fits the layout and the number of channels."""
+    layout, x = record["layout"], inputs["x"]
+    if x.ndim != len(layout):
+        _refuse(where, f"inputs.x has rank {x.ndim}, layout {layout} needs another")
+    channels = x.shape[layout.index("C")]
+    if "w" in inputs:
+        if inputs["w"].ndim != 2 or inputs["w"].shape[0] != channels:
+            _refuse(where, f"inputs.w has shape {list(inputs['w'].shape)}, x {list(x.shape)}")
+        channels = inputs["w"].shape[1]
+    for name, tensor in inputs.items():
+        due = x.shape if name in IN_LAYOUT else (channels,)
+        if name != "w" and tensor.shape != due:
+            _refuse(where, f"inputs.{name} has shape {list(tensor.shape)}, not {list(due)}")
+
+
+def _check_attributes(
+    operation: str, inputs: Mapping[str, np.ndarray], attributes: Mapping[str, Any], where: str
+) -> None:
+    x = inputs["x"]
+    if "positions" in attributes:
+        positions = attributes["positions"]
+        if not positions or not all(type(p) is int and 0 <= p < x.size for p in positions):
+            _refuse(where, f"positions must be flat indices of x, from 0 to {x.size - 1}")
+    if (operation == "update") != ("batches" in attributes and "rates" in attributes):
+        _refuse(where, "an update, and nothing else, needs batches and rates")
+    if (operation == "dense") != ("activation" in attributes):
+        _refuse(where, "a dense, and nothing else, needs an activation")
+    if operation == "update":
+        batches, rates = attributes["batches"], attributes["rates"]
+        whole = all(type(size) is int and size >= 0 for size in batches)
+        if not whole or not batches or sum(batches) != x.shape[0] or len(rates) != len(batches):
+            _refuse(where, f"batches and rates must be as many, and add up to {x.shape[0]} rows")
+        if not all(type(rate) in (int, float) and 0 <= rate <= 1 for rate in rates):
+            _refuse(where, "rates must be numbers from 0 to 1")
+    if not all(isinstance(name, str) for name in attributes.get("preceded_by", ())):
+        _refuse(where, "preceded_by must be a list of ids")
+
+
 def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
     _check_fields(
-        record, {"shape": list}, where, optional={"values": list, "generator": dict, "sha256": str}
+        record,
+        {"shape": list},
+        where,
+        optional={"values": list, "generator": dict, "sha256": str, "dtype": str},
     )
+    dtype = record.get("dtype", dtype)
+    if dtype not in PRECISIONS and dtype not in _INTEGERS:
+        _refuse(where, f"unknown dtype {dtype!r}")
     shape = record["shape"]
     if not all(type(size) is int and size >= 0 for size in shape):
         _refuse(where, f"shape {shape} must be a list of whole numbers")
@@ -255,7 +317,7 @@ def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
     else:
         numbers = _generated(record, where).values(count)
     with np.errstate(over="ignore"):
-        tensor = numbers.astype(PRECISIONS[dtype].dtype)
+        tensor = numbers.astype(PRECISIONS[dtype].dtype if dtype in PRECISIONS else dtype)
     if not np.array_equal(tensor.astype(np.float64), numbers, equal_nan=True):
         _refuse(where, f"holds numbers that {dtype} cannot represent")
     if "generator" in record and digest(tensor) != record.get("sha256"):
@@ -284,7 +346,6 @@ def _generated(record: dict[str, Any], where: str) -> Generated:
 
 def _check_expected(
     expected: dict[str, Any],
-    outputs: tuple[str, ...],
     sizes: Mapping[str, int],
     formulas: Mapping[str, Named],
     where: str,
@@ -295,7 +356,7 @@ def _check_expected(
         here = f"{where}: expected.{key}"
         if key != "reference" and key not in formulas:
             _refuse(here, "the file's formulas do not define this key")
-        _check_fields(record, dict.fromkeys(outputs, dict), here)
+        _check_fields(record, dict.fromkeys(sizes, dict), here)
         for name, pair in record.items():
             _check_fields(pair, {"value": list, "scale": list}, f"{here}.{name}")
             for field, numbers in pair.items():

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from conformance.alternatives import ALTERNATIVES
 from conformance.arithmetic import balls, rounding
-from conformance.formula import ALTERNATIVES, REFERENCE, Outputs
+from conformance.case import values_per_channel
+from conformance.formula import REFERENCE, Outputs, moments, update, update_once
 from conformance.judge import INACCURATE, POLICY, Expectation, Named, denominator, limit
+from conformance.operations import IN_LAYOUT, OPERATIONS
 from conformance.precision import Precision
 
 Expected = dict[str, dict[str, Expectation]]
 
-POLICIES = (
+_SINGLE_PASS = "single-pass-variance"
+
+FORMULAS = (
     Named(
         "overflow",
         "overflow",
@@ -39,6 +45,27 @@ POLICIES = (
         "epsilon or an intermediate is subnormal, and was taken for zero",
     ),
     Named(
+        "statistics-unchanged",
+        "statistics-unchanged",
+        POLICY,
+        "a batch of one value per channel, or of none, does not change the running statistics",
+    ),
+    Named(
+        "native-precision",
+        "native-precision",
+        INACCURATE,
+        "computed in the half precision itself, not in float32",
+    ),
+    *(
+        Named(
+            f"{_SINGLE_PASS}{how}-native",
+            _SINGLE_PASS,
+            INACCURATE,
+            "variance computed as E[x^2] - E[x]^2, in the half precision itself",
+        )
+        for how in ("", "-unclamped")
+    ),
+    Named(
         "roundoff",
         "roundoff",
         POLICY,
@@ -51,70 +78,168 @@ _UPWARD = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
 def expected(
-    operation: str, precision: Precision, inputs: Mapping[str, np.ndarray], epsilon: float
+    operation: str,
+    precision: Precision,
+    inputs: Mapping[str, np.ndarray],
+    epsilon: float,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Expected:
     """The reference's outputs, and those of every alternative and policy that differs, by key.
 
     `inputs` are float64 arrays in the order of the operation's arguments, channels last:
-    x (..., C), the others (C,). Outputs have the same shapes.
-    Raises `balls.Uncertain` where 4096 bits do not fix a value.
+    x and dy (..., C), w (K, C), the others (C,). Outputs have the shapes of `case.output_shapes`.
+    `attributes` are the case's. Raises `balls.Uncertain` where 4096 bits do not fix a value.
     """
+    if operation == "reject":
+        return {}
     for bits in _BITS:
         try:
-            with balls.working_precision(bits):
-                return _expected(operation, precision, inputs, epsilon)
+            with balls.working_precision(bits), np.errstate(all="ignore"):
+                return _Certified(operation, precision, inputs, epsilon, attributes or {}).all()
         except balls.Uncertain:
             if bits == _BITS[-1]:
                 raise
     raise AssertionError("unreachable")
 
 
-def _expected(
-    operation: str, precision: Precision, inputs: Mapping[str, np.ndarray], epsilon: float
-) -> Expected:
-    u = precision.unit_roundoff
-    values = _values_per_channel(operation, inputs["x"])
-    most = limit(values)
-    exact = {name: balls.array(array) for name, array in inputs.items()}
+class _Certified:
+    """One case's formulas, evaluated in balls and in rounding at the present precision."""
 
-    def evaluate(formula: Callable[..., Outputs], **how: Any) -> Any:
-        model = rounding.Model(u, most * u, **how)
-        certain = formula(balls, *exact.values(), balls.array(epsilon))
-        tensors = (rounding.Rounded.exact(model, array) for array in exact.values())
-        eps = rounding.Rounded.converted(model, balls.array(epsilon))
-        rounded = formula(rounding, *tensors, eps)
-        return {name: _expectation(certain[name], rounded[name]) for name in certain}, rounded
+    def __init__(
+        self,
+        operation: str,
+        precision: Precision,
+        inputs: Mapping[str, np.ndarray],
+        epsilon: float,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        self.operation, self.precision = operation, precision
+        self.inputs, self.epsilon, self.attributes = inputs, epsilon, attributes
+        layout = "N" * (inputs["x"].ndim - 1) + "C"
+        values = values_per_channel(inputs, layout, attributes)
+        self.values = values if OPERATIONS[operation].reduces else 1
+        self.most = limit(self.values)
+        self.exact = {name: balls.array(array) for name, array in inputs.items()}
 
-    formula = REFERENCE[operation]
-    reference, rounded = evaluate(formula)
-    found: Expected = {"reference": reference}
+    def all(self) -> Expected:
+        formula = REFERENCE[self.operation]
+        reference, rounded = self.evaluate(formula)
+        found: Expected = {"reference": reference}
+        overflow = _overflow(reference, rounded, self.precision)
+        if overflow:
+            found["overflow"] = overflow
+        if self.may_underflow(reference):
+            for key, flush in (("underflow", False), ("flush-to-zero", True)):
+                smallest = self.precision.working.smallest_normal
+                outputs, _ = self.evaluate(
+                    formula, smallest_normal=smallest, flush=flush, unstable=True
+                )
+                if _less_exact(outputs, reference):
+                    found[key] = outputs
+        if self.operation == "train" and self.values > 1 and np.isnan(reference["y"].value).any():
+            found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
+        if self.operation == "update" and self.skips:
+            found["statistics-unchanged"], _ = self.evaluate(partial(update, step=self.skip))
+        if self.precision.working is not self.precision:
+            found["native-precision"] = self.native(formula)
+        for alternative in ALTERNATIVES:
+            if self.operation not in alternative.operations:
+                continue
+            same_value = alternative.verdict == INACCURATE
+            outputs, _ = self.evaluate(alternative.operations[self.operation], unstable=same_value)
+            differs = _less_exact(outputs, reference)
+            if differs or (
+                not same_value and _apart(outputs, reference, self.precision, self.most)
+            ):
+                found[alternative.key] = outputs
+                if alternative.name == _SINGLE_PASS and "native-precision" in found:
+                    other = self.native(alternative.operations[self.operation])
+                    found[f"{alternative.key}-native"] = other
+        return found
 
-    overflow = _overflow(reference, rounded, precision)
-    if overflow:
-        found["overflow"] = overflow
-    if _may_underflow(inputs, reference, epsilon, precision):
-        for key, flush in (("underflow", False), ("flush-to-zero", True)):
-            outputs, _ = evaluate(
-                formula, smallest_normal=precision.smallest_normal, flush=flush, unstable=True
-            )
-            if _less_exact(outputs, reference):
-                found[key] = outputs
-    if operation == "train" and values > 1 and np.isnan(reference["y"].value).any():
-        found["roundoff"] = _roundoff(reference, inputs, precision)
+    def evaluate(
+        self, formula: Callable[..., Outputs], precision: Precision | None = None, **how: Any
+    ) -> tuple[dict[str, Expectation], dict[str, Any]]:
+        """Values and scales by output, and the rounded outputs themselves."""
+        u = (precision or self.precision.working).unit_roundoff
+        model = rounding.Model(u, self.most * u, **how)
+        wrapped = {name: rounding.Rounded.exact(model, array) for name, array in self.exact.items()}
+        certain = formula(balls, **self.arguments(self.exact, lambda ball: ball))
+        rounded = formula(
+            rounding, **self.arguments(wrapped, partial(rounding.Rounded.converted, model))
+        )
+        rounded = {name: _stacked(rounded[name]) for name in certain}
+        outputs = {
+            name: _expectation(np.array(certain[name], dtype=object), rounded[name])
+            for name in certain
+        }
+        return outputs, rounded
 
-    for alternative in ALTERNATIVES:
-        if operation not in alternative.operations:
-            continue
-        same_value = alternative.verdict == INACCURATE
-        outputs, _ = evaluate(alternative.operations[operation], unstable=same_value)
-        differs = _less_exact(outputs, reference)
-        if differs or (not same_value and _apart(outputs, reference, precision, most)):
-            found[alternative.key] = outputs
-    return found
+    def arguments(
+        self, tensors: Mapping[str, Any], convert: Callable[[Any], Any]
+    ) -> dict[str, Any]:
+        """The formula's arguments by name; `convert` takes a number in."""
+        names = {"running_mean": "mean", "running_var": "var"}
+        arguments = {names.get(name, name): tensor for name, tensor in tensors.items()}
+        arguments["epsilon"] = convert(balls.array(self.epsilon))
+        if self.operation == "update":
+            rates = self.attributes["rates"]
+            arguments["rates"] = [convert(balls.array(rate)) for rate in rates]
+            arguments["batches"] = tuple(self.attributes["batches"])
+        if self.operation == "dense":
+            arguments["activation"] = self.attributes["activation"]
+        return arguments
+
+    def may_underflow(self, reference: Mapping[str, Expectation]) -> bool:
+        """Whether an output or what stands under the root lies where rounding is absolute."""
+        working = self.precision.working
+        least = working.smallest_normal / working.unit_roundoff
+        values = [np.abs(expectation.value).reshape(-1) for expectation in reference.values()]
+        if "var" in self.inputs:
+            values.append(np.abs(self.inputs["var"] + self.epsilon).reshape(-1))
+        if "gamma" in self.inputs and "x" in self.inputs and "var" not in self.inputs:
+            _, var = moments(balls, self.exact["x"])
+            values.append(np.abs(balls.midpoint(var) + self.epsilon).reshape(-1))
+        sizes = np.concatenate(values)
+        return bool(np.any((sizes > 0) & (sizes < least)))
+
+    @property
+    def skips(self) -> bool:
+        """Whether a batch has one value per channel, or none."""
+        rows = self.inputs["x"].shape[0]
+        spatial = int(np.prod(self.inputs["x"].shape[1:-1]))
+        return min(self.attributes["batches"]) * spatial <= 1 or rows == 0
+
+    @staticmethod
+    def skip(xp: Any, x: Any, mean: Any, var: Any, rate: Any) -> tuple[Any, Any]:
+        """An update that leaves a batch of one value per channel, or none, out."""
+        if int(np.prod(x.shape[:-1])) <= 1:
+            return mean, var
+        return update_once(xp, x, mean, var, rate)
+
+    def native(self, formula: Callable[..., Outputs]) -> dict[str, Expectation]:
+        """A formula computed in the half precision itself: its scale in units of the working u."""
+        narrow, working = self.precision, self.precision.working
+        outputs, rounded = self.evaluate(
+            formula,
+            narrow,
+            smallest_normal=narrow.smallest_normal,
+            unstable=True,
+        )
+        factor = narrow.unit_roundoff / working.unit_roundoff
+        scaled = {name: Expectation(e.value, e.scale * factor) for name, e in outputs.items()}
+        return _beyond(scaled, rounded, narrow.largest) or scaled
 
 
-def _values_per_channel(operation: str, x: np.ndarray) -> int:
-    return int(np.prod(x.shape[:-1])) if operation == "train" else 1
+def _stacked(rounded: Any) -> rounding.Rounded:
+    """One array of the outputs of several batches."""
+    if isinstance(rounded, rounding.Rounded):
+        return rounded
+    parts = [
+        [np.broadcast_to(getattr(one, part), one.shape) for one in rounded]
+        for part in ("value", "error", "floor", "peak")
+    ]
+    return rounding.Rounded(rounded[0].model, *(np.stack(part) for part in parts))
 
 
 def _expectation(certain: Any, rounded: rounding.Rounded) -> Expectation:
@@ -135,32 +260,36 @@ def _overflow(
     rounded: Mapping[str, rounding.Rounded],
     precision: Precision,
 ) -> dict[str, Expectation] | None:
-    """No finite value is required where an intermediate is larger than the format's largest number."""
-    outputs, any_over = {}, False
-    for name, expectation in reference.items():
-        shape = expectation.value.shape
-        over = np.asarray(
-            np.broadcast_to(rounded[name].peak > precision.largest, shape), dtype=bool
+    """Where an intermediate is too large for what is computed in, or the result for its format."""
+    found = _beyond(reference, rounded, precision.working.largest) or dict(reference)
+    for name in IN_LAYOUT & set(found):
+        with np.errstate(invalid="ignore"):
+            over = np.abs(found[name].value) > precision.largest
+        found[name] = Expectation(
+            np.where(over, np.nan, found[name].value), np.where(over, np.inf, found[name].scale)
         )
+    same = all(
+        np.array_equal(found[name].value, reference[name].value, equal_nan=True)
+        for name in reference
+    )
+    return None if same else found
+
+
+def _beyond(
+    outputs: Mapping[str, Expectation],
+    rounded: Mapping[str, rounding.Rounded],
+    largest: float,
+) -> dict[str, Expectation] | None:
+    """The outputs without a value where an intermediate is beyond `largest`, if it is anywhere."""
+    found, any_over = {}, False
+    for name, expectation in outputs.items():
+        shape = expectation.value.shape
+        over = np.asarray(np.broadcast_to(rounded[name].peak > largest, shape), dtype=bool)
         any_over |= bool(over.any())
-        outputs[name] = Expectation(
+        found[name] = Expectation(
             np.where(over, np.nan, expectation.value), np.where(over, np.inf, expectation.scale)
         )
-    return outputs if any_over else None
-
-
-def _may_underflow(
-    inputs: Mapping[str, np.ndarray],
-    reference: Mapping[str, Expectation],
-    epsilon: float,
-    precision: Precision,
-) -> bool:
-    """Whether an output or what stands under the root lies where rounding is absolute."""
-    least = precision.smallest_normal / precision.unit_roundoff
-    var = reference["var"].value if "var" in reference else inputs["var"]
-    values = [np.abs(expectation.value).reshape(-1) for expectation in reference.values()]
-    sizes = np.concatenate([*values, np.abs(np.reshape(var + epsilon, -1))])
-    return bool(np.any((sizes > 0) & (sizes < least)))
+    return found if any_over else None
 
 
 def _roundoff(
@@ -172,7 +301,7 @@ def _roundoff(
     """
     y = reference["y"]
     undefined = np.isnan(y.value)
-    scale = np.abs(inputs["gamma"]) / (2 * precision.unit_roundoff)
+    scale = np.abs(inputs["gamma"]) / (2 * precision.working.unit_roundoff)
     return {
         **reference,
         "y": Expectation(
@@ -195,8 +324,8 @@ def _apart(
     """Whether somewhere no output lies within the bounds of both formulas."""
     for name, expectation in reference.items():
         a, b = outputs[name], expectation
-        reach = most * (denominator(a, precision) + denominator(b, precision))
         with np.errstate(invalid="ignore"):
+            reach = most * (denominator(a, precision) + denominator(b, precision))
             apart = np.abs(a.value - b.value) > reach
         if np.any(apart | (np.isnan(a.value) != np.isnan(b.value))):
             return True

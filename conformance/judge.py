@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS, Precision
 
 CONFORMS, CONVENTION, POLICY = "conforms", "convention", "policy"
@@ -51,18 +52,22 @@ class Named:
 class Question:
     """The part of a case that the judge needs. `expected` is ordered; the reference comes first.
 
-    `positions` are the flat indices of y that are held against `expected`, all of them if None;
-    `beta` holds the channel's beta at each of them, in the shape of y's expected value.
+    `positions` are the flat indices of y and dx that are held against `expected`, all of them if
+    None; `beta` holds the channel's beta at each of them, in the shape of y's expected value.
+    `promoted` are the parameters' dtypes where they are wider than x; `rejects` asks for a refusal.
     """
 
     dtype: str
     values_per_channel: int
     shapes: Mapping[str, tuple[int, ...]]
+    required: int
     positions: np.ndarray | None
-    beta: np.ndarray
+    beta: np.ndarray | None
     expected: Mapping[str, Mapping[str, Expectation]]
     formulas: Mapping[str, Named]
     policies: frozenset[str]
+    rejects: bool = False
+    promoted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,17 @@ def limit(values_per_channel: int) -> float:
 def denominator(expectation: Expectation, precision: Precision) -> np.ndarray:
     """The error that a ratio of 1 stands for."""
     half_ulp = precision.ulp(np.nan_to_num(expectation.value, nan=0.0)) / 2
-    return precision.unit_roundoff * expectation.scale + half_ulp
+    return precision.working.unit_roundoff * expectation.scale + half_ulp
 
 
 def judge(question: Question, answer: Answer) -> Judgement:
     """The verdict on an answer; never raises for anything that an answer can hold."""
     if answer.unsupported is not None:
         return Judgement(UNSUPPORTED, UNSUPPORTED, message=answer.unsupported)
+    if question.rejects:
+        if answer.raised is not None:
+            return Judgement(CONFORMS, "raises", message=answer.raised)
+        return Judgement(POLICY, "accepts", message="bad input was computed with")
     if answer.raised is not None:
         verdict = POLICY if "raises" in question.policies else WRONG
         return Judgement(verdict, "raises", message=answer.raised)
@@ -116,9 +125,14 @@ def judge(question: Question, answer: Answer) -> Judgement:
     for name, message in _misshapen(question, answer.outputs):
         return Judgement(WRONG, name, message=message)
     got = {name: np.asarray(array).astype(np.float64) for name, array in answer.outputs.items()}
-    if question.positions is not None and "y" in got:
-        got["y"] = got["y"].reshape(-1)[question.positions]
-    return _explain(question, got)
+    if question.positions is not None:
+        for name in IN_LAYOUT & set(got):
+            got[name] = got[name].reshape(-1)[question.positions]
+    judged = _explain(question, got)
+    wider = {answer.outputs[name].dtype.name for name in IN_LAYOUT & set(got)} - {question.dtype}
+    if judged.verdict == CONFORMS and wider:
+        return replace(judged, verdict=CONVENTION, name="promoted-output")
+    return judged
 
 
 def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
@@ -137,7 +151,7 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
         return judged(CONFORMS, "accurate" if worst <= ACCURATE_LIMIT else "stable")
 
     explained = {name: ratio <= most for name, ratio in ratios.items()}
-    answered = {name: _not_a_number_or_beta(name, got[name], question) for name in got}
+    answered = {name: _no_number_or_beta(name, got[name], question) for name in got}
     out_of_range = _out_of_range(question)
     for key, formula in question.expected.items():
         if any(name not in formula for name in got):
@@ -154,7 +168,7 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
         if not all(np.all(flags) for flags in held.values()):
             continue
         if key == "reference":
-            return judged(POLICY, _name_of(got["y"][undefined["y"]]))
+            return judged(POLICY, _name_of(np.concatenate([got[n][undefined[n]] for n in got])))
         named = question.formulas[key]
         return judged(named.verdict, named.name, named.meaning)
 
@@ -163,7 +177,7 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
     ):
         return judged(POLICY, "nan")
     # Half of the digits right: the formula is recognizably followed, with too large an error.
-    if worst <= 1 / math.sqrt(precision.unit_roundoff):
+    if worst <= 1 / math.sqrt(precision.working.unit_roundoff):
         return judged(INACCURATE, "unexplained")
     return judged(WRONG, "unexplained")
 
@@ -191,7 +205,7 @@ def _misshapen(question: Question, outputs: Mapping[str, Any]) -> Iterator[tuple
             yield "type", f"{name} is of type {type(array).__name__}, not a NumPy array"
         elif array.shape != shape:
             yield "shape", f"{name} has shape {array.shape}, not {shape}"
-        elif name == "y" and array.dtype.name != question.dtype:
+        elif name in IN_LAYOUT and array.dtype.name not in {question.dtype} | question.promoted:
             yield "dtype", f"{name} has dtype {array.dtype.name}, not {question.dtype}"
         elif array.dtype.name not in PRECISIONS:
             yield "dtype", f"{name} has dtype {array.dtype.name}, not a floating-point one"
@@ -211,10 +225,12 @@ def _worst(ratio: np.ndarray) -> float:
     return float(ratio.max()) if ratio.size else 0.0
 
 
-def _not_a_number_or_beta(name: str, got: np.ndarray, question: Question) -> np.ndarray:
+def _no_number_or_beta(name: str, got: np.ndarray, question: Question) -> np.ndarray:
     """What IEEE arithmetic may answer, in one order of operations or another, where no number is due."""
     answers = ~np.isfinite(got)
-    if name == "y":
+    if name in ("dx", "dgamma"):
+        answers |= got == 0  # y was taken for beta, and does not depend on x or gamma
+    if name == "y" and question.beta is not None:
         ulp = PRECISIONS[question.dtype].ulp(question.beta)
         answers |= np.abs(np.where(answers, 0.0, got) - question.beta) <= ulp
     return answers

@@ -37,6 +37,11 @@ class Precision:
         return (2.0 - 2.0 ** (1 - self.digits)) * 2.0**self.largest_exponent
 
     @property
+    def working(self) -> Precision:
+        """What is computed in: half precisions are held to a computation in float32."""
+        return PRECISIONS["float32"] if self.digits < 24 else self
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype; bfloat16 needs the package ml_dtypes."""
         if self.name == "bfloat16":

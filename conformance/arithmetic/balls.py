@@ -15,9 +15,10 @@ from flint import arb, ctx
 
 from conformance.precision import PRECISIONS
 
-mean = np.mean
 sqrt = np.sqrt
 square = np.square
+tanh = np.tanh
+exp = np.exp
 
 _to_ball = np.frompyfunc(lambda number: arb(float(number)), 1, 1)
 _larger = np.frompyfunc(lambda a, b: arb(a).max(arb(b)), 2, 1)
@@ -45,8 +46,23 @@ def array(numbers: Any) -> np.ndarray:
     return np.asarray(_to_ball(np.asarray(numbers, dtype=np.float64)), dtype=object)
 
 
+def sum(a: Any, axis: tuple[int, ...]) -> Any:
+    return np.sum(a, axis=axis) + arb(0)  # NumPy's sum of nothing is an int
+
+
+def mean(a: Any, axis: tuple[int, ...]) -> Any:
+    """The sum over the count; not a number where there is nothing to sum."""
+    total = sum(a, axis)
+    count = np.size(a) // max(np.size(total), 1)
+    return total / count if count else total + arb("nan")
+
+
 def maximum(a: Any, b: Any) -> Any:
     return _larger(a, b)
+
+
+def midpoint(balls: Any) -> np.ndarray:
+    return np.asarray(_midpoint(balls), dtype=np.float64)
 
 
 def radius(balls: Any) -> np.ndarray:
@@ -60,7 +76,7 @@ def nearest(balls: Any, magnitude: np.ndarray) -> np.ndarray:
     holds zero and whose radius is below 2**-150 of it is taken for the zero that cancellation left.
     Raises `Uncertain` where a radius is not below 2**-20 ulp of the value.
     """
-    value = np.asarray(_midpoint(balls), dtype=np.float64)
+    value = midpoint(balls)
     width = radius(balls)
     finite = np.isfinite(width) & np.isfinite(value)
     zero = np.asarray(_holds_zero(balls), dtype=bool) & (width <= 2.0**-150 * magnitude)

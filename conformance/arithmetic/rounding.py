@@ -78,6 +78,10 @@ class Rounded:
     def ndim(self) -> int:
         return np.ndim(self.value)
 
+    def __getitem__(self, rows: slice) -> Rounded:
+        parts = (self.value, self.error, self.floor, self.peak)
+        return Rounded(self.model, *(part[rows] for part in parts))
+
     def _result(self, value: Any, carried: Any, floor: Any, *operands: Rounded) -> Rounded:
         peak = abs(value)
         for operand in operands:
@@ -112,6 +116,15 @@ class Rounded:
         carried = np.where(smallest > 0, carried, np.inf)
         return a._result(value, carried, _floor_of_product(a, b), a, b)
 
+    def __matmul__(self, other: Rounded) -> Rounded:
+        """Each sum of products rounds once for the products and once for the sum of magnitudes."""
+        value = self.value @ other.value
+        magnitude = abs(self.value) @ abs(other.value)
+        carried = abs(self.value) @ other.error + self.error @ abs(other.value) + 2 * magnitude
+        result = self._result(value, carried, _unbounded(value))
+        result.peak = magnitude
+        return result
+
     __radd__ = __add__
     __rmul__ = __mul__
 
@@ -122,16 +135,20 @@ class Rounded:
         return self._operand(other) / self
 
 
+def sum(a: Rounded, axis: tuple[int, ...]) -> Rounded:
+    """Rounds once for the sum of magnitudes, however it is ordered."""
+    value = np.sum(a.value, axis=axis)
+    magnitude = np.sum(abs(a.value), axis=axis)
+    floor = np.sum(np.broadcast_to(a.floor, a.shape), axis=axis)
+    peak = _largest(np.max(np.broadcast_to(a.peak, a.shape), axis=axis, initial=0), magnitude)
+    return Rounded(a.model, value, np.sum(a.error, axis=axis) + magnitude, floor, peak)
+
+
 def mean(a: Rounded, axis: tuple[int, ...]) -> Rounded:
-    """The sum rounds once for the sum of magnitudes, however it is ordered; the division once more."""
-    value = np.mean(a.value, axis=axis)
-    magnitude = np.mean(abs(a.value), axis=axis)
-    count = np.size(a.value) // max(np.size(value), 1)
-    carried = np.mean(a.error, axis=axis) + magnitude
-    floor = np.min(np.broadcast_to(a.floor, a.shape), axis=axis)
-    result = a._result(value, carried, floor)
-    result.peak = _largest(np.max(np.broadcast_to(a.peak, a.shape), axis=axis), magnitude * count)
-    return result
+    """A sum, and a division by the count."""
+    total = sum(a, axis)
+    count = np.size(a.value) // max(np.size(total.value), 1)
+    return total / count if count else Rounded.exact(a.model, np.full(total.shape, np.nan))
 
 
 def square(a: Rounded) -> Rounded:
@@ -154,6 +171,24 @@ def sqrt(a: Rounded) -> Rounded:
 
 def maximum(a: Rounded, bound: float) -> Rounded:
     return Rounded(a.model, _largest(a.value, bound), a.error, _largest(a.floor, bound), a.peak)
+
+
+def tanh(a: Rounded) -> Rounded:
+    value = np.tanh(a.value)
+    return a._result(value, _spread(np.tanh, a), value * 0 - 1, a)
+
+
+def exp(a: Rounded) -> Rounded:
+    value = np.exp(a.value)
+    return a._result(value, _spread(np.exp, a), value * 0, a)
+
+
+def _spread(function: Any, a: Rounded) -> Any:
+    """How far an increasing function goes from its value, within the reach of its argument's error."""
+    value, reach = function(a.value), a.model.reach
+    up = function(a.value + reach * a.error) - value
+    down = value - function(a.value - reach * a.error)
+    return _largest(up, down) / reach
 
 
 def _error_of_product(a: Rounded, b: Rounded) -> Any:

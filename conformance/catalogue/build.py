@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,19 @@ import numpy as np
 
 import conformance
 from conformance import certify
+from conformance.alternatives import ALTERNATIVES
 from conformance.case import Case
 from conformance.cases import SCHEMA, case_files, read_family
 from conformance.catalogue import FAMILIES
 from conformance.catalogue.draft import Draft, Family, rounded
 from conformance.catalogue.flags import FLAGS, flags_of
 from conformance.errors import UserError
-from conformance.formula import ALTERNATIVES
 from conformance.generator import NAME, digest
 from conformance.judge import Expectation
+from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
 
-_FORMULAS = {p.key: p for p in certify.POLICIES} | {a.key: a for a in ALTERNATIVES}
+_FORMULAS = {p.key: p for p in certify.FORMULAS} | {a.key: a for a in ALTERNATIVES}
 
 
 def build(folder: Path) -> dict[str, int]:
@@ -61,12 +62,11 @@ def _schema_errors(schema: dict[str, Any], path: Path) -> list[str]:
 
 
 def _differences(case: Case) -> Iterator[str]:
-    inputs = {
-        name: np.moveaxis(array, case.channel_axis, -1) if name == "x" else array
-        for name, array in case.inputs.items()
-    }
-    inputs = {name: array.astype(np.float64) for name, array in inputs.items()}
-    expected = certify.expected(case.operation, PRECISIONS[case.dtype], inputs, case.epsilon)
+    inputs = {name: array.astype(np.float64) for name, array in case.inputs.items()}
+    last = _channels_last(inputs, case.layout)
+    expected = certify.expected(
+        case.operation, PRECISIONS[case.dtype], last, case.epsilon, case.attributes
+    )
     record = _expected_record(expected, case.layout, case.positions)
     if list(record) != list(case.expected):
         yield f"expected holds {', '.join(case.expected)}; certified: {', '.join(record)}"
@@ -76,58 +76,61 @@ def _differences(case: Case) -> Iterator[str]:
             for field, numbers in pair.items():
                 if numbers != case.expected[key][name][field]:
                     yield f"expected.{key}.{name}.{field} is not the certified one"
-    flags = flags_of(case.operation, case.epsilon, inputs, expected)
+    mixed = len({array.dtype for array in case.inputs.values()}) > 1
+    flags = flags_of(case.operation, case.epsilon, last, expected, case.attributes, mixed)
     if flags != case.flags:
         yield f"flags are {list(case.flags)}; the numbers say {list(flags)}"
 
 
 def _record(family: Family, draft: Draft) -> dict[str, Any]:
     """One case as it stands in the file."""
-    precision = PRECISIONS[draft.dtype]
-    in_layout = {name: rounded(array, draft.dtype) for name, array in draft.inputs.items()}
-    axis = draft.layout.index("C")
-    inputs = {
-        name: np.moveaxis(array, axis, -1) if name == "x" else array
-        for name, array in in_layout.items()
-    }
-    expected = certify.expected(draft.operation, precision, inputs, draft.epsilon)
-    reference = expected["reference"].values()
+    inputs = {name: rounded(array, draft.dtype_of(name)) for name, array in draft.inputs.items()}
+    last = _channels_last(inputs, draft.layout)
+    expected = certify.expected(
+        draft.operation, PRECISIONS[draft.dtype], last, draft.epsilon, draft.attributes
+    )
+    reference = expected.get("reference", {}).values()
     if any((np.isinf(e.scale) & ~np.isnan(e.value)).any() for e in reference):
         raise UserError(
             f"{family.name}/{draft.name}: rounding may leave any value here; such a case proves "
             "nothing, choose other inputs"
         )
-    tensors = {name: _tensor(array) for name, array in in_layout.items()}
-    if draft.generated is not None:
-        tensors["x"] = {
-            "shape": list(in_layout["x"].shape),
-            "generator": {"name": NAME, **vars(draft.generated)},
-            "sha256": digest(in_layout["x"].astype(precision.dtype)),
-        }
+    flags = flags_of(
+        draft.operation, draft.epsilon, last, expected, draft.attributes, bool(draft.dtypes)
+    )
     return {
         "id": f"{family.name}/{draft.name}",
         "operation": draft.operation,
         "dtype": draft.dtype,
         "layout": draft.layout,
         "epsilon": draft.epsilon,
-        "flags": list(flags_of(draft.operation, draft.epsilon, inputs, expected)),
+        "flags": list(flags),
         "comment": draft.comment,
-        "inputs": tensors,
-        **({} if draft.positions is None else {"positions": list(draft.positions)}),
-        "expected": _expected_record(expected, draft.layout, draft.positions),
+        **draft.attributes,
+        "inputs": {name: _tensor(draft, name, array) for name, array in inputs.items()},
+        "expected": _expected_record(expected, draft.layout, draft.attributes.get("positions")),
+    }
+
+
+def _channels_last(inputs: Mapping[str, np.ndarray], layout: str) -> dict[str, np.ndarray]:
+    return {
+        name: np.moveaxis(array, layout.index("C"), -1)
+        if name in IN_LAYOUT and array.ndim == len(layout)
+        else array
+        for name, array in inputs.items()
     }
 
 
 def _expected_record(
     expected: Mapping[str, Mapping[str, Expectation]],
     layout: str,
-    positions: tuple[int, ...] | None,
+    positions: Sequence[int] | None,
 ) -> dict[str, Any]:
     def flat(name: str, array: np.ndarray) -> list[Any]:
-        if name == "y":
+        if name in IN_LAYOUT:
             array = np.moveaxis(array, -1, layout.index("C")).reshape(-1)
             array = array if positions is None else array[list(positions)]
-        return _numbers(array)
+        return _numbers(array.reshape(-1))
 
     return {
         key: {
@@ -138,8 +141,17 @@ def _expected_record(
     }
 
 
-def _tensor(array: np.ndarray) -> dict[str, Any]:
-    return {"shape": list(array.shape), "values": _numbers(array.reshape(-1))}
+def _tensor(draft: Draft, name: str, array: np.ndarray) -> dict[str, Any]:
+    dtype = draft.dtype_of(name)
+    record: dict[str, Any] = {"shape": list(array.shape)}
+    if name in draft.dtypes:
+        record["dtype"] = dtype
+    if name in draft.generated:
+        record["generator"] = {"name": NAME, **vars(draft.generated[name])}
+        record["sha256"] = digest(array.astype(PRECISIONS[dtype].dtype))
+    else:
+        record["values"] = _numbers(array.reshape(-1))
+    return record
 
 
 def _numbers(array: np.ndarray) -> list[Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,10 @@ DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True)
 class Draft:
-    """`inputs` are float64 arrays, rounded to `dtype` when the case is built; x is in `layout`.
+    """`inputs` are float64 arrays, rounded to their dtype when the case is built; x is in `layout`.
 
-    `generated` says how x was generated where it is too large to write out; `positions` are then
-    the flat indices of y that are checked.
+    `generated` says how tensors too large to write out were made; `attributes` are those of the
+    case (`conformance.case.ATTRIBUTES`); `dtypes` those of tensors that differ from `dtype`.
     """
 
     name: str
@@ -34,8 +35,12 @@ class Draft:
     epsilon: float
     comment: str
     inputs: Mapping[str, np.ndarray]
-    generated: Generated | None = None
-    positions: tuple[int, ...] | None = None
+    generated: Mapping[str, Generated] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+
+    def dtype_of(self, tensor: str) -> str:
+        return self.dtypes.get(tensor, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,9 @@ class Draw:
 
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """The array as the nearest numbers of `dtype`, in float64."""
-    return array.astype(PRECISIONS[dtype].dtype).astype(np.float64)
+    target = PRECISIONS[dtype].dtype if dtype in PRECISIONS else np.dtype(dtype)
+    with np.errstate(over="ignore"):
+        return array.astype(target).astype(np.float64)
 
 
 def to_layout(channels_last: np.ndarray, layout: str) -> np.ndarray:

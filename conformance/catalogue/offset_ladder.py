@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from conformance.catalogue.draft import DTYPES, Draft, Draw, Family
-from conformance.operations import OPERATIONS
 
 _MEANS = (0, 1, 8, 100, 1000, 4096, 10000, 100000, 1000000)
 _SHAPE = (64, 4)
@@ -15,7 +14,7 @@ _SIGN = np.array([1.0, -1.0, 1.0, -1.0])
 
 
 def _drafts() -> Iterator[Draft]:
-    for operation in OPERATIONS:
+    for operation in ("train", "infer"):
         for dtype in DTYPES:
             for mean in _MEANS:
                 yield _draft(operation, dtype, mean)

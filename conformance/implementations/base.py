@@ -41,6 +41,15 @@ class Implementation:
     """train(x, gamma, beta, epsilon) -> y, or (y, mean, var)"""
     infer: Callable[..., Any] | None = None
     """infer(x, mean, var, gamma, beta, epsilon) -> y"""
+    update: Callable[..., Any] | None = None
+    """update(x, running_mean, running_var, epsilon, rate) -> running_mean, running_var;
+    rate is the weight of the new batch"""
+    grad: Callable[..., Any] | None = None
+    """grad(x, gamma, beta, epsilon, dy) -> dx, dgamma, dbeta"""
+    grad_infer: Callable[..., Any] | None = None
+    """grad_infer(x, mean, var, gamma, beta, epsilon, dy) -> dx, dgamma, dbeta"""
+    dense: Callable[..., Any] | None = None
+    """dense(x, w, gamma, beta, epsilon, activation) -> activation(batch norm of x @ w)"""
 
     def start(self) -> None:
         """Import the framework and choose the device; called once, before the first case.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,46 +10,117 @@ import numpy as np
 from conformance.case import Case
 from conformance.implementations.base import Implementation, Unsupported
 from conformance.judge import Answer
-from conformance.operations import OPERATIONS
+from conformance.operations import IN_LAYOUT, OPERATIONS
+
+
+class _ChangedInput(Exception):
+    """An argument was written to; names it."""
 
 
 def ask(implementation: Implementation, case: Case) -> Answer:
     """The implementation's answer, whatever it does short of ending the process."""
-    method = getattr(implementation, case.operation, None)
+    operation = case.attributes.get("call", case.operation)
+    method = getattr(implementation, OPERATIONS[operation].method, None)
     refusal = _not_offered(implementation, case, method)
-    if refusal is not None:
-        return Answer(unsupported=refusal)
-    arguments = arguments_of(implementation, case)
-    before = [argument.tobytes() for argument in arguments]
+    if refusal is not None or method is None:
+        return Answer(unsupported=refusal or f"does not offer {operation}")
     try:
         with np.errstate(all="ignore"):
-            result = method(*arguments, case.epsilon)  # type: ignore[misc]
+            if case.operation == "update":
+                return _ask_for_each_batch(implementation, case, method)
+            arguments = arguments_of(implementation, case)
+            return _answer(implementation, case, _call(method, arguments))
     except Unsupported as error:
         return Answer(unsupported=str(error))
+    except _ChangedInput as error:
+        return Answer(changed_input=str(error))
     except Exception as error:
         return Answer(raised=f"{type(error).__name__}: {error}")
-    for name, argument, bytes_before in zip(
-        OPERATIONS[case.operation].inputs, arguments, before, strict=True
-    ):
-        if argument.tobytes() != bytes_before:
-            return Answer(changed_input=name)
-    return _answer(implementation, case, result)
 
 
-def arguments_of(implementation: Implementation, case: Case) -> list[np.ndarray]:
-    """Fresh contiguous arrays in the order of the method's arguments, x in its layout."""
-    arguments = []
-    for name in OPERATIONS[case.operation].inputs:
-        array = case.inputs[name]
-        if name == "x":
-            array = np.moveaxis(array, case.channel_axis, implementation.channel_axis)
-        arguments.append(np.array(array, order="C"))
+def arguments_of(implementation: Implementation, case: Case) -> dict[str, Any]:
+    """The arguments of the method by name and in its order: fresh arrays, x in its layout."""
+    operation = OPERATIONS[case.attributes.get("call", case.operation)]
+    arguments: dict[str, Any] = {}
+    for name in operation.arguments:
+        if name == "epsilon":
+            arguments[name] = case.epsilon
+        elif name in case.inputs:
+            arguments[name] = _fresh(implementation, case, name)
+        elif name == "rate":
+            arguments[name] = case.attributes["rates"][0]
+        else:
+            arguments[name] = case.attributes[name]
     return arguments
+
+
+def _fresh(implementation: Implementation, case: Case, name: str) -> np.ndarray:
+    array = case.inputs[name]
+    memory = "contiguous"
+    if name in IN_LAYOUT and array.ndim == len(case.layout) and array.ndim > 1:
+        array = np.moveaxis(array, case.channel_axis, implementation.channel_axis)
+        memory = case.attributes.get("memory", memory)
+    return _laid_out(array, memory)
+
+
+def _laid_out(array: np.ndarray, memory: str) -> np.ndarray:
+    """A copy of the array with the same values, lying in memory as `memory` says."""
+    if memory == "transposed":
+        return np.array(array, order="F")
+    if memory == "strided":
+        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+        view = wide[..., ::2]
+    elif memory == "sliced":
+        view = np.zeros([size + 2 for size in array.shape], array.dtype)[
+            (slice(1, -1),) * array.ndim
+        ]
+    elif memory == "reversed":
+        view = np.empty_like(array, order="C")[::-1]
+    else:
+        return np.array(array, order="C")
+    view[...] = array
+    return view
+
+
+def _call(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """The method's result; raises _ChangedInput if it wrote to an argument."""
+    arrays = {name: a for name, a in arguments.items() if isinstance(a, np.ndarray)}
+    before = {name: array.tobytes() for name, array in arrays.items()}
+    result = method(*arguments.values())
+    for name, array in arrays.items():
+        if array.tobytes() != before[name]:
+            raise _ChangedInput(name)
+    return result
+
+
+def _ask_for_each_batch(
+    implementation: Implementation, case: Case, method: Callable[..., Any]
+) -> Answer:
+    """One call for each batch; what one gives back goes into the next."""
+    arguments = arguments_of(implementation, case)
+    x = np.moveaxis(case.inputs["x"], case.channel_axis, implementation.channel_axis)
+    collected: dict[str, list[Any]] = {"running_mean": [], "running_var": []}
+    start = 0
+    for size, rate in zip(case.attributes["batches"], case.attributes["rates"], strict=True):
+        arguments["x"] = np.array(x[start : start + size], order="C")
+        arguments["rate"] = rate
+        start += size
+        result = _call(method, arguments)
+        if not isinstance(result, tuple | list) or len(result) != len(collected):
+            return Answer(malformed="gave something else than running_mean and running_var")
+        for (name, values), array in zip(collected.items(), result, strict=True):
+            if not isinstance(array, np.ndarray) or array.shape != arguments[name].shape:
+                return Answer(malformed=f"gave a {name} that is not an array of the channels")
+            arguments[name] = array
+            values.append(np.array(array))
+    return Answer(outputs={name: np.stack(values) for name, values in collected.items()})
 
 
 def _not_offered(implementation: Implementation, case: Case, method: Any) -> str | None:
     if method is None:
-        return f"does not offer {case.operation}"
+        return f"does not offer {case.attributes.get('call', case.operation)}"
+    if case.operation == "reject":
+        return None
     if case.dtype not in implementation.dtypes:
         return f"does not offer {case.dtype}"
     if len(case.layout) not in implementation.ranks:
@@ -57,12 +129,13 @@ def _not_offered(implementation: Implementation, case: Case, method: Any) -> str
 
 
 def _answer(implementation: Implementation, case: Case, result: Any) -> Answer:
-    names = OPERATIONS[case.operation].outputs
+    operation = OPERATIONS[case.operation]
     arrays = result if isinstance(result, tuple | list) else (result,)
-    if len(arrays) not in (len(OPERATIONS[case.operation].required), len(names)):
-        return Answer(malformed=f"gave {len(arrays)} outputs, not {' or '.join(names)}")
-    outputs = dict(zip(names, arrays, strict=False))
-    y = outputs["y"]
-    if isinstance(y, np.ndarray) and y.ndim == len(case.layout):
-        outputs["y"] = np.moveaxis(y, implementation.channel_axis, case.channel_axis)
+    if operation.outputs and len(arrays) not in (operation.required, len(operation.outputs)):
+        return Answer(malformed=f"gave {len(arrays)} outputs, not {', '.join(operation.outputs)}")
+    outputs = dict(zip(operation.outputs, arrays, strict=False))
+    for name in IN_LAYOUT & set(outputs):
+        array = outputs[name]
+        if isinstance(array, np.ndarray) and array.ndim == len(case.layout):
+            outputs[name] = np.moveaxis(array, implementation.channel_axis, case.channel_axis)
     return Answer(outputs=outputs)

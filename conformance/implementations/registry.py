@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.errors import UserError
 from conformance.implementations.base import Implementation
-from conformance.operations import OPERATIONS
+from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
 _MODULES = ("numpy", "tensorflow", "torch", "jax")
@@ -125,11 +125,11 @@ def _import(spec: str) -> Any:
 def _instance(spec: str, target: Any) -> Implementation:
     if isinstance(target, type):
         target = target()
-    if not any(callable(getattr(target, operation, None)) for operation in OPERATIONS):
+    if not any(callable(getattr(target, method, None)) for method in METHODS):
         if callable(target) and not isinstance(target, Implementation):
             return Function(spec, target)
         raise UserError(
-            f"--impl {spec}: offers no operation, it lacks {' and '.join(OPERATIONS)}; "
+            f"--impl {spec}: offers no operation, it lacks {', '.join(METHODS)}; "
             "define train(self, x, gamma, beta, epsilon)"
         )
     _complete(spec, target)

@@ -14,6 +14,7 @@ class BatchNormalization(Implementation):
     framework = "tensorflow"
     channel_axis = -1
     devices = ("cpu", "cuda")
+    # TensorFlow's functions keep no running statistics; its layers do.
 
     def start(self) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,7 +27,10 @@ class BatchNormalization(Implementation):
             tf.config.experimental.set_memory_growth(gpu, True)
         self.tf = tf
         self.where = "/GPU:0" if self.device == "cuda" else "/CPU:0"
-        self.training, self.inference = self.compiled(self._train), self.compiled(self._infer)
+        self.functions = {
+            function.__name__: self.compiled(function)
+            for function in (self._train, self._infer, self._grad, self._grad_infer, self._dense)
+        }
 
     def compiled(self, function: Any) -> Any:
         return function
@@ -39,17 +43,50 @@ class BatchNormalization(Implementation):
     def _infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
         return (self.tf.nn.batch_normalization(x, mean, var, beta, gamma, epsilon),)
 
-    def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._call(self.training, x, gamma, beta, epsilon)
+    def _grad(self, x: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any) -> Any:
+        with self.tf.GradientTape() as tape:
+            tape.watch((x, gamma, beta))
+            y, _, _ = self._train(x, gamma, beta, epsilon)
+        return tape.gradient(y, (x, gamma, beta), output_gradients=dy)
 
-    def infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._call(self.inference, x, mean, var, gamma, beta, epsilon)
+    def _grad_infer(
+        self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any
+    ) -> Any:
+        with self.tf.GradientTape() as tape:
+            tape.watch((x, gamma, beta))
+            (y,) = self._infer(x, mean, var, gamma, beta, epsilon)
+        return tape.gradient(y, (x, gamma, beta), output_gradients=dy)
 
-    def _call(self, function: Any, x: Any, *others: Any) -> Any:
+    def _dense(self, x: Any, w: Any, gamma: Any, beta: Any, epsilon: Any, activation: str) -> Any:
+        y, _, _ = self._train(self.tf.matmul(x, w), gamma, beta, epsilon)
+        return (y if activation == "identity" else getattr(self.tf.nn, activation)(y),)
+
+    def train(self, *arguments: Any) -> Any:
+        return self._call("_train", *arguments)
+
+    def infer(self, *arguments: Any) -> Any:
+        return self._call("_infer", *arguments)[0]
+
+    def grad(self, *arguments: Any) -> Any:
+        return self._call("_grad", *arguments)
+
+    def grad_infer(self, *arguments: Any) -> Any:
+        return self._call("_grad_infer", *arguments)
+
+    def dense(self, *arguments: Any) -> Any:
+        return self._call("_dense", *arguments)[0]
+
+    def _call(self, name: str, x: Any, *others: Any) -> Any:
+        """Epsilon goes in as a tensor, so that a new one does not trace and compile anew."""
         with self.tf.device(self.where):
-            # As tensors, so that a new epsilon does not trace and compile the graph anew.
-            tensors = [self.tf.constant(array, dtype=x.dtype) for array in (x, *others)]
-            return tuple(output.numpy() for output in function(*tensors))
+            tensors = [
+                other if isinstance(other, str) else self._tensor(other, x.dtype)
+                for other in (x, *others)
+            ]
+            return tuple(output.numpy() for output in self.functions[name](*tensors))
+
+    def _tensor(self, value: Any, dtype: Any) -> Any:
+        return self.tf.constant(value, dtype=dtype if isinstance(value, float) else value.dtype)
 
 
 class BatchNormalizationFunction(BatchNormalization):

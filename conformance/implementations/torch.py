@@ -1,11 +1,15 @@
-"""PyTorch: torch.nn.functional.batch_norm, in training and in evaluation mode."""
+"""PyTorch: torch.nn.functional.batch_norm, in training and in evaluation mode, and its gradients."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from conformance.errors import UserError
-from conformance.implementations.base import Implementation
+from conformance.implementations.base import Implementation, Unsupported
+
+_STRIDES = "https://github.com/pytorch/pytorch/issues/59786"
 
 
 class FunctionalBatchNorm(Implementation):
@@ -19,18 +23,63 @@ class FunctionalBatchNorm(Implementation):
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UserError(f"torch {torch.__version__} finds no CUDA device; use --device cpu")
         self.torch = torch
+        self.batch_norm = torch.nn.functional.batch_norm
+        self.activations = {
+            "identity": lambda y: y,
+            "relu": torch.relu,
+            "tanh": torch.tanh,
+            "sigmoid": torch.sigmoid,
+        }
 
     def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._call(x, None, None, gamma, beta, training=True, epsilon=epsilon)
+        x, gamma, beta = self._tensors(x, gamma, beta)
+        return self._array(self.batch_norm(x, None, None, gamma, beta, training=True, eps=epsilon))
 
     def infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._call(x, mean, var, gamma, beta, training=False, epsilon=epsilon)
+        return self._array(self.batch_norm(*self._tensors(x, mean, var, gamma, beta), eps=epsilon))
 
-    def _call(self, *arrays: Any, training: bool, epsilon: float) -> Any:
-        tensors = (
-            None if array is None else self.torch.from_numpy(array).to(self.device)
-            for array in arrays
-        )
-        with self.torch.inference_mode():
-            y = self.torch.nn.functional.batch_norm(*tensors, training=training, eps=epsilon)
-        return y.cpu().numpy()
+    def update(self, x: Any, mean: Any, var: Any, epsilon: float, rate: float) -> Any:
+        x, mean, var = self._tensors(x, mean.copy(), var.copy())
+        self.batch_norm(x, mean, var, training=True, momentum=rate, eps=epsilon)
+        return self._array(mean), self._array(var)
+
+    def grad(self, x: Any, gamma: Any, beta: Any, epsilon: float, dy: Any) -> Any:
+        x, gamma, beta, dy = self._tensors(x, gamma, beta, dy)
+        return self._gradients((x, None, None, gamma, beta), dy, training=True, eps=epsilon)
+
+    def grad_infer(
+        self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float, dy: Any
+    ) -> Any:
+        *tensors, dy = self._tensors(x, mean, var, gamma, beta, dy)
+        return self._gradients(tensors, dy, training=False, eps=epsilon)
+
+    def dense(self, x: Any, w: Any, gamma: Any, beta: Any, epsilon: float, activation: str) -> Any:
+        x, w, gamma, beta = self._tensors(x, w, gamma, beta)
+        y = self.batch_norm(x @ w, None, None, gamma, beta, training=True, eps=epsilon)
+        return self._array(self.activations[activation](y))
+
+    def _gradients(self, tensors: Any, dy: Any, **how: Any) -> Any:
+        wanted = [tensors[place].requires_grad_() for place in (0, 3, 4)]
+        y = self.batch_norm(*tensors, **how)
+        return tuple(self._array(gradient) for gradient in self.torch.autograd.grad(y, wanted, dy))
+
+    def _tensors(self, *arrays: Any) -> list[Any]:
+        return [self._tensor(array).to(self.device) for array in arrays]
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        """NumPy's bfloat16 goes over as its bits, which torch does not know it by."""
+        if min(array.strides, default=0) < 0:
+            raise Unsupported("a tensor has no negative strides", _STRIDES)
+        if array.dtype.name == "bfloat16":
+            return self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
+        return self.torch.from_numpy(array)
+
+    def _array(self, tensor: Any) -> np.ndarray:
+        tensor = tensor.detach().cpu()
+        if tensor.dtype == self.torch.bfloat16:
+            import ml_dtypes
+
+            bits: np.ndarray = tensor.view(self.torch.int16).numpy()
+            return bits.view(ml_dtypes.bfloat16)
+        array: np.ndarray = tensor.numpy()
+        return array

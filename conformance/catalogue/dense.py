@@ -1,0 +1,47 @@
+"""Family dense: a dense layer without bias, batch norm of its output, then an activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.catalogue.draft import DTYPES, Draft, Draw, Family
+from conformance.formula import ACTIVATIONS
+
+_EPSILON = 1e-8
+_SIZES = {"wide": (16, 4, 5), "narrow": (8, 6, 3), "two-rows": (2, 3, 3)}
+
+
+def _drafts() -> Iterator[Draft]:
+    for dtype in DTYPES:
+        for how, (rows, inputs, outputs) in _SIZES.items():
+            for activation in ACTIVATIONS:
+                yield _draft(dtype, how, activation, rows, inputs, outputs)
+        yield _draft(dtype, "offset", "identity", 8, 6, 3, offset=100.0)
+
+
+def _draft(
+    dtype: str, how: str, activation: str, rows: int, inputs: int, outputs: int, offset: float = 0.0
+) -> Draft:
+    name = f"dense-{dtype}-{how}-{activation}"
+    draw = Draw(f"dense/{name}")
+    return Draft(
+        name,
+        "dense",
+        dtype,
+        "NC",
+        _EPSILON,
+        f"{rows} rows, {inputs} inputs, {outputs} units, {activation}",
+        {
+            "x": draw.activations((rows, inputs)) + offset,
+            "w": draw.bell((inputs, outputs)) / inputs**0.5,
+            **draw.affine(outputs),
+        },
+        attributes={"activation": activation},
+    )
+
+
+FAMILY = Family(
+    "dense",
+    "activation(batch norm of x @ w) with epsilon 1e-8, for identity, ReLU, tanh and sigmoid.",
+    _drafts,
+)

@@ -1,0 +1,95 @@
+"""Family dtypes: half precisions, on ordinary and on hard inputs, and with float32 parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from conformance.catalogue.draft import Draft, Draw, Family, to_layout
+
+_HALVES = ("float16", "bfloat16")
+_OPERATIONS = ("train", "infer", "grad", "grad-infer", "update")
+_PARAMETERS = ("gamma", "beta", "mean", "var", "running_mean", "running_var")
+
+
+def _drafts() -> Iterator[Draft]:
+    for dtype in _HALVES:
+        for operation in _OPERATIONS:
+            for mixed in (False, True):
+                yield _draft(operation, dtype, "NC", mixed)
+                yield _draft(operation, dtype, "NCHW", mixed)
+        for operation in ("train", "infer", "grad"):
+            for mean in (8, 64):
+                yield _draft(operation, dtype, "NC", True, offset=mean)
+        for operation in ("train", "grad"):
+            yield _draft(operation, dtype, "NC", True, scale=300.0)
+            yield _draft(operation, dtype, "NC", True, scale=0.01)
+        for activation in ("identity", "relu"):
+            yield _dense(dtype, activation)
+        yield _pair(dtype)
+
+
+def _draft(
+    operation: str, dtype: str, layout: str, mixed: bool, offset: float = 0.0, scale: float = 1.0
+) -> Draft:
+    what = f"-mean-{offset}" * bool(offset) + f"-scale-{scale:g}" * (scale != 1)
+    name = f"{operation}-{dtype}-{layout}{what}{'-float32-parameters' * mixed}"
+    draw = Draw(f"dtypes/{name}")
+    shape = (8, 4) if layout == "NC" else (2, 4, 3, 5)
+    channels = shape[-1]
+    sign = np.where(np.arange(channels) % 2 == 1, -1.0, 1.0)
+    x = scale * draw.activations(shape) + offset * sign
+    given = draw.statistics(channels)
+    given["mean"] = given["mean"] + offset * sign
+    inputs: dict[str, np.ndarray] = {"x": to_layout(x, layout)}
+    if operation == "update":
+        inputs |= {f"running_{key}": array for key, array in given.items()}
+    else:
+        inputs |= (given if "infer" in operation else {}) | draw.affine(channels)
+    if "grad" in operation:
+        inputs["dy"] = to_layout(draw.bell(shape) + 0.3, layout)
+    rows = shape[0] // 2
+    return Draft(
+        name,
+        operation,
+        dtype,
+        layout,
+        1e-3,
+        f"{dtype} x{', parameters in float32' * mixed}",
+        inputs,
+        attributes={"batches": [rows, rows], "rates": [0.1, 0.1]} if operation == "update" else {},
+        dtypes={key: "float32" for key in inputs if mixed and key in _PARAMETERS},
+    )
+
+
+def _dense(dtype: str, activation: str) -> Draft:
+    name = f"dense-{dtype}-{activation}"
+    draw = Draw(f"dtypes/{name}")
+    inputs = {
+        "x": draw.activations((8, 6)),
+        "w": draw.bell((6, 3)) / 6**0.5,
+        **draw.affine(3),
+    }
+    comment = f"a dense layer in {dtype}, {activation}"
+    attributes = {"activation": activation}
+    return Draft(name, "dense", dtype, "NC", 1e-3, comment, inputs, attributes=attributes)
+
+
+def _pair(dtype: str) -> Draft:
+    """Two values whose deviation rounds: https://github.com/pytorch/pytorch/issues/140112."""
+    inputs = {
+        "x": np.array([[1.3047], [0.8789]]),
+        "gamma": np.array([0.75]),
+        "beta": np.array([0.125]),
+    }
+    name = f"train-{dtype}-pair-float32-parameters"
+    wide = {"gamma": "float32", "beta": "float32"}
+    return Draft(name, "train", dtype, "NC", 1e-5, "two values", inputs, dtypes=wide)
+
+
+FAMILY = Family(
+    "dtypes",
+    "float16 and bfloat16, with parameters in the same dtype and in float32.",
+    _drafts,
+)
