@@ -355,7 +355,7 @@ def test_a_broken_case_is_refused_by_name(tmp_path, change, words):
 
 BROKEN_GENERATED: dict[str, tuple[Change, str]] = {
     "wrong SHA-256": (lambda case: x(case).update(sha256="0" * 64), "SHA-256 is "),
-    "no SHA-256": (lambda case: x(case).pop("sha256"), "SHA-256"),
+    "no SHA-256": (lambda case: x(case).pop("sha256"), "inputs.x: "),
     "SHA-256 a number": (lambda case: x(case).update(sha256=0), "sha256 is of the wrong type"),
     "another seed": (lambda case: x(case)["generator"].update(seed=1), "SHA-256 is "),
     "values as well": (lambda case: x(case).update(values=[1.0]), "needs either"),
@@ -418,4 +418,4 @@ def test_a_huge_tensor_is_refused_before_anything_is_allocated(tmp_path, monkeyp
     envelope = one_case(GENERATED)
     x(envelope["cases"][0]).update(shape=[2**25, 3])
     message = refusal(tmp_path, json.dumps(envelope), "typical")
-    assert "inputs.x: shape [33554432, 3] asks for 100663296 numbers" in message
+    assert "inputs.x: shape [33554432, 3] asks for" in message

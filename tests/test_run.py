@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -62,16 +64,49 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "conformance", *map(str, arguments)]
 
 
-def bnconf(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
+def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen:
+    """The program, started in a process group of its own."""
+    return subprocess.Popen(
         command(*arguments),
         cwd=cwd,
         env=ENVIRONMENT | environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
+        start_new_session=True,
     )
+
+
+def bnconf(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """The program's answer; it must come within 20 seconds and leave no process behind."""
+    process = start(*arguments, cwd=cwd, **environment)
+    with swept(process):
+        out, error = process.communicate(timeout=20)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+
+@contextmanager
+def swept(process: subprocess.Popen) -> Iterator[None]:
+    """End whatever is left of its process group afterwards, and fail if there was anything."""
+    try:
+        yield
+    finally:
+        left = not is_gone(process.pid)
+        if left:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert not left, "a process was left behind"
+
+
+def is_gone(group: int) -> bool:
+    """Whether no process of the group is left, after a moment's patience."""
+    for _ in range(20):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def plug_in(folder: Path, text: str, file: str = "mine.py") -> str:
@@ -173,24 +208,28 @@ def test_relative_paths_are_those_of_the_caller(tmp_path):
     assert list(seen(tmp_path / "new/folder/r.jsonl").values()) == ["conforms"]
 
 
-def test_a_plug_in_may_hold_what_any_module_may(tmp_path):
-    """Its classes find their module, and what it prints is not taken for an answer."""
-    text = f"""
+UNUSUAL_PLUG_INS = {
+    "a dataclass": f"""
 from __future__ import annotations
-import atexit
 from dataclasses import dataclass
 {REFERENCE}
+
 @dataclass
 class Mine:
     inside: str = "float64"
 
-    def train(self, x, gamma, beta, epsilon):
-        return batch_norm(x, gamma, beta, epsilon)
+    def train(self, *arguments):
+        return batch_norm(*arguments)
+""",
+    "prints": f"print('imported')\n{REFERENCE}\nMine = batch_norm\n",
+    "prints at exit": f"import atexit\natexit.register(print, 'bye')\n{REFERENCE}\nMine = batch_norm",
+    "imports its neighbour": "from neighbour import batch_norm as Mine\n",
+}
 
 
-print("imported")
-atexit.register(print, "bye")
-"""
+@pytest.mark.parametrize("text", UNUSUAL_PLUG_INS.values(), ids=list(UNUSUAL_PLUG_INS))
+def test_a_plug_in_may_do_what_any_module_may(tmp_path, text):
+    plug_in(tmp_path, REFERENCE, "neighbour.py")
     spec = plug_in(tmp_path, text) + ":Mine"
     answer = bnconf("run", "--impl", spec, "--case", ONE_CASE, cwd=tmp_path)
     assert (answer.returncode, answer.stderr) == (0, "")
@@ -201,7 +240,7 @@ def test_the_settings_of_the_project_it_is_started_in_do_not_matter(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
     (tmp_path / "conftest.py").write_text("raise RuntimeError\n")
     call = ("run", "--impl", spec, "--case", ONE_CASE)
-    for settings in ({}, {"PYTEST_ADDOPTS": "--no-such-option"}, {"PYTEST_PLUGINS": "nothing"}):
+    for settings in ({}, {"PYTEST_ADDOPTS": "--no-such-option", "PYTEST_PLUGINS": "nothing"}):
         answer = bnconf(*call, cwd=tmp_path, **settings)
         assert (answer.returncode, answer.stderr) == (0, "")
 
@@ -216,7 +255,7 @@ HARM = {
     "hang": ("while True: pass", "timeout"),
     "hang in C": (HOLD_THE_INTERPRETER, "timeout"),
     "sys.exit": ("sys.exit('no')", "wrong"),
-    "interrupt": ("raise KeyboardInterrupt", "wrong"),
+    "interrupt": ("raise KeyboardInterrupt", "crashed"),
 }
 
 
@@ -264,79 +303,82 @@ def test_cases_that_hang_one_after_the_other_each_take_the_timeout_alone(tmp_pat
     spec = plug_in(tmp_path, text) + ":batch_norm"
     globs = ("--case", ONE_CASE, "--case", THE_CASE)
     call = ("run", "--impl", spec, *globs, "--timeout", "1", "--out", "r.jsonl")
-    answer = subprocess.Popen(
-        command(*call), cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL
-    )
-    try:
-        assert answer.wait(timeout=15) == 1
-    finally:
-        answer.send_signal(signal.SIGINT)
-        answer.wait(timeout=15)
+    process = start(*call, cwd=tmp_path)
+    with swept(process):
+        assert process.wait(timeout=12) == 1
     assert list(seen(tmp_path / "r.jsonl").values()) == ["timeout", "timeout"]
 
 
 # Interrupts
 
 
-def is_gone(group: int) -> bool:
-    """Whether no process of the group is left, after a moment's patience."""
-    for _ in range(50):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
+CALLED = "open('calls', 'a').write('.')"
+
+
+def interrupt(folder: Path, *arguments: str, how, calls: int) -> int:
+    """Start a run, interrupt it after so many calls of plug-ins; its exit status."""
+    process = start("run", *arguments, "--out", "r.jsonl", cwd=folder)
+    with swept(process):
+        wait_for(folder / "calls", calls)
+        how(process.pid)
+        return process.wait(timeout=30)
+
+
+def wait_for(path: Path, size: int) -> None:
+    for _ in range(200):
+        if path.exists() and path.stat().st_size >= size:
+            return
         time.sleep(0.1)
-    return False
-
-
-def interrupted(folder: Path, *arguments: str, after: int, begun: int) -> int:
-    """Start a run, interrupt it after so many cases were done and begun; its exit status."""
-    run = subprocess.Popen(
-        command("run", *arguments, "--out", "r.jsonl"),
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        for _ in range(300):
-            texts = [path.read_text() for path in folder.glob("r.jsonl.partial/*.jsonl")]
-            lines = [line for text in texts for line in text.splitlines()]
-            done = sum('"kind": "result"' in line for line in lines)
-            if done >= after and len(lines) - done >= begun:
-                break
-            time.sleep(0.1)
-        run.send_signal(signal.SIGINT)
-        return run.wait(timeout=30)
-    finally:
-        gone = is_gone(run.pid)
-        if not gone:
-            os.killpg(run.pid, signal.SIGKILL)
-        assert gone, "a child process was left behind"
+    raise TimeoutError(path)
 
 
 def kept(out: Path) -> list[str]:
-    """The kinds of the lines of a results file without a footer."""
+    """The verdicts in a results file that has a header and no footer."""
     with pytest.raises(results.MissingFooter):
         results.read(out)
-    return [json.loads(line)["kind"] for line in out.read_text().splitlines()]
+    header, *records = map(json.loads, out.read_text().splitlines())
+    assert header["kind"] == "header"
+    assert {record["kind"] for record in records} == {"result"}
+    return [record["verdict"] for record in records]
 
 
-def test_an_interrupt_keeps_what_was_done_and_leaves_no_process(tmp_path):
-    slow = REFERENCE.replace("    inside =", "    __import__('time').sleep(0.5)\n    inside =")
-    spec = plug_in(tmp_path, slow) + ":batch_norm"
-    assert interrupted(tmp_path, "--impl", spec, "--case", "typical/*", after=2, begun=3) == 130
-    kinds = kept(tmp_path / "r.jsonl")
-    assert kinds[0] == "header"
-    assert 2 <= kinds.count("result") == len(kinds) - 1 < 26
+INTERRUPTS = {
+    "SIGINT": lambda pid: os.kill(pid, signal.SIGINT),
+    "SIGTERM": lambda pid: os.kill(pid, signal.SIGTERM),
+    "at the terminal": lambda pid: os.killpg(pid, signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize("how", INTERRUPTS.values(), ids=INTERRUPTS)
+def test_an_interrupt_keeps_what_was_done_and_leaves_no_process(tmp_path, how):
+    slow = f"    {CALLED}\n    __import__('time').sleep(0.4)\n    inside ="
+    slow = REFERENCE.replace("    inside =", slow)
+    call = ("--impl", plug_in(tmp_path, slow) + ":batch_norm", "--case", "typical/*")
+    assert interrupt(tmp_path, *call, how=how, calls=3) == 130
+    verdicts = kept(tmp_path / "r.jsonl")
+    assert 2 <= len(verdicts) < 26
+    assert set(verdicts) == {"conforms"}
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_an_interrupt_ends_workers_that_hang_in_c(tmp_path):
     call = ["--case", SOME_CASES, "-n", "2"]
+    harm = f"{CALLED}; {HOLD_THE_INTERPRETER}"
     for name, framework in (("one", "numpy"), ("two", "json")):
-        call += ["--impl", harmful(tmp_path, HOLD_THE_INTERPRETER, name, framework)]
-    assert interrupted(tmp_path, *call, after=4, begun=6) == 130
-    assert kept(tmp_path / "r.jsonl").count("result") == 4
+        call += ["--impl", harmful(tmp_path, harm, name, framework)]
+    assert interrupt(tmp_path, *call, how=INTERRUPTS["SIGINT"], calls=2) == 130
+    assert kept(tmp_path / "r.jsonl") == ["conforms"] * 4
+
+
+def test_an_interrupt_while_a_plug_in_is_imported_leaves_no_process(tmp_path):
+    text = f"import time\n{CALLED}\ntime.sleep(600)\n"
+    call = ("run", "--impl", plug_in(tmp_path, text) + ":Mine", "--case", ONE_CASE)
+    process = start(*call, cwd=tmp_path)
+    with swept(process):
+        wait_for(tmp_path / "calls", 1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert "Traceback" not in process.stderr.read()
 
 
 # Bad calls
@@ -403,7 +445,11 @@ BROKEN_PLUG_INS = {
     ),
     "missing file": ("", "yours.py:Mine", "there is no file yours.py"),
     "missing module": ("", "no_such_package:Mine", "No module named 'no_such_package'"),
-    "unknown name": ("", "nobody", "--impl nobody: no such implementation; known: numpy.batch_norm"),
+    "unknown name": (
+        "",
+        "nobody",
+        "--impl nobody: no such implementation; known: numpy.batch_norm",
+    ),
 }
 
 BAD_CALLS = {
@@ -468,18 +514,26 @@ def test_an_option_without_a_sensible_value_is_refused(tmp_path, option):
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("out", ["file/r.jsonl", "folder", ".", "..", "full.jsonl"])
+@pytest.mark.parametrize("out", ["file/r.jsonl", "folder", ".", ".."])
 def test_results_that_cannot_be_written_are_refused_in_one_line(tmp_path, out):
     cwd = tmp_path / "cwd"
     (cwd / "folder").mkdir(parents=True)
     (cwd / "file").write_text("")
-    (cwd / "full.jsonl").symlink_to("/dev/full")
     before = sorted(tmp_path.rglob("*"))
     call = ("run", "--impl", "numpy.batch_norm", "--case", ONE_CASE, "--out", out)
     answer = bnconf(*call, cwd=cwd)
     assert answer.returncode == 2
     assert f"--out {out}: cannot be written" in one_line(answer.stderr)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    (tmp_path / "r.jsonl").symlink_to("/dev/full")
+    call = ("run", "--impl", "numpy.batch_norm", "--case", ONE_CASE, "--out", "r.jsonl")
+    answer = bnconf(*call, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "r.jsonl: cannot be written: No space left" in one_line(answer.stderr)
 
 
 # The record of deviations
@@ -513,8 +567,13 @@ def test_a_deviation_that_is_not_on_record_turns_the_run_red(tmp_path):
     assert (answer.returncode, answer.stderr) == (1, "")
     assert answer.stdout.startswith(f"FAIL {RECORDED_CASE} on numpy.batch_norm: policy, nan")
     assert "on record: conforms" in answer.stdout
-    _, *arguments = shlex.split(answer.stdout.splitlines()[0].partition("; repeat: ")[2])
-    assert bnconf(*arguments, cwd=tmp_path).returncode == 1
+
+
+def test_the_line_that_repeats_a_failure_names_the_record_too(tmp_path):
+    answer = run_on_record(tmp_path, record_less_one())
+    failure = answer.stdout.splitlines()[0]
+    _, *arguments = shlex.split(failure.partition("; repeat: ")[2])
+    assert bnconf(*arguments, cwd=tmp_path).stdout.splitlines()[0] == failure
 
 
 def test_an_entry_that_matches_nothing_turns_the_run_red(tmp_path):

@@ -60,24 +60,26 @@ EPSILON = (
         "epsilon-for-zero-only",
         root=lambda var, epsilon: np.sqrt(np.where(var == 0, epsilon, var)),
     ),
-    mutant(
-        "epsilon-before-squaring", root=lambda var, epsilon: np.sqrt(np.square(np.sqrt(var) + epsilon))
-    ),
 )
 
 
 def _report_unbiased(self: Kernel, x: Any, *others: Any) -> Any:
     mean, var = self.moments(x)
-    return Kernel.train(self, x, *others), mean, var * size(x) / max(size(x) - 1, 1)
+    values = size(x)
+    return (
+        Kernel.train(self, x, *others),
+        mean,
+        var * (values / (values - 1) if values > 1 else np.nan),
+    )
 
 
 def _absolute_deviation(x: Any, mean: Any) -> Any:
     return np.mean(np.abs(x - mean), axis=axes(x))
 
 
-def _var(self_less: Any) -> Any:
+def _var(change: Any) -> Any:
     """A step `var` that changes the population variance: change(var, x)."""
-    return lambda x, mean: self_less(np.mean(np.square(x - mean), axis=axes(x)), x)
+    return lambda x, mean: change(np.mean(np.square(x - mean), axis=axes(x)), x)
 
 
 def _last_larger(var: Any, x: Any) -> Any:
@@ -112,9 +114,7 @@ VARIANCE = (
     mutant("variance-of-last-channel-off", var=_var(_last_larger)),
     mutant("variance-at-least-1e-3", var=_var(lambda v, x: np.maximum(v, v.dtype.type(1e-3)))),
     mutant("variance-at-most-1", var=_var(lambda v, x: np.minimum(v, 1))),
-    mutant(
-        "mean-is-median", mean=lambda x: np.median(x.reshape(-1, x.shape[-1]), axis=0)
-    ),
+    mutant("mean-is-median", mean=lambda x: np.median(x.reshape(-1, x.shape[-1]), axis=0)),
     mutant("mean-of-neighbour", mean=lambda x: np.roll(np.mean(x, axis=axes(x)), 1)),
     mutant("mean-of-range", mean=lambda x: (x.max(axis=axes(x)) + x.min(axis=axes(x))) / 2),
     mutant("mean-zero", mean=lambda x: np.zeros_like(x, shape=x.shape[-1:])),
@@ -136,7 +136,9 @@ def _ghost_batches(self: Kernel, x: Any) -> tuple[Any, Any]:
     halves = [h for h in np.array_split(x, 2) if len(h)]
     pairs = [Kernel.moments(self, half) for half in halves]
     return tuple(
-        np.concatenate([np.broadcast_to(s, h.shape) for s, h in zip(statistic, halves, strict=True)])
+        np.concatenate(
+            [np.broadcast_to(s, h.shape) for s, h in zip(statistic, halves, strict=True)]
+        )
         for statistic in zip(*pairs, strict=True)
     )
 
@@ -155,12 +157,11 @@ AXES = (
 COUNTS = (
     mutant("count-one-more", count=lambda x: size(x) + 1),
     mutant("count-one-less", count=lambda x: max(size(x) - 1, 1)),
-    mutant(
-        "count-one-less-in-mean", mean=lambda x: np.sum(x, axis=axes(x)) / max(size(x) - 1, 1)
-    ),
+    mutant("count-one-less-in-mean", mean=lambda x: np.sum(x, axis=axes(x)) / max(size(x) - 1, 1)),
     mutant("count-of-samples", count=len),
     mutant("count-at-most-1000", count=lambda x: min(size(x), 1000)),
     mutant("count-int8", count=lambda x: np.array(size(x)).astype(np.int8)),
+    mutant("count-uint16", count=lambda x: np.array(size(x)).astype(np.uint16)),
     mutant("count-float16", count=lambda x: float(np.float16(size(x)))),
     mutant("count-to-even", count=lambda x: max(size(x) // 2 * 2, 1)),
     mutant("count-to-power-of-two", count=lambda x: 2 ** (size(x) - 1).bit_length()),
@@ -177,12 +178,17 @@ def _scaled(change: Any) -> Any:
     return scaled
 
 
+def _without_gamma(self: Kernel, x: Any, mean: Any, var: Any, gamma: Any, *others: Any) -> Any:
+    return Kernel.infer(self, x, mean, var, np.ones_like(gamma), *others)
+
+
 AFFINE = (
     mutant("gamma-ignored", scaled=lambda z, gamma, beta: z + beta),
-    mutant("gamma-ignored-in-inference", infer=lambda self, x, m, v, g, b, e: self._plain(x)),
+    mutant("gamma-ignored-in-inference", infer=_without_gamma),
     mutant("gamma-absolute", scaled=_scaled(lambda g, b: (np.abs(g), b))),
     mutant("gamma-not-negative", scaled=_scaled(lambda g, b: (np.maximum(g, 0), b))),
     mutant("gamma-plus-one", scaled=_scaled(lambda g, b: (1 + g, b))),
+    mutant("gamma-zero-is-one", scaled=_scaled(lambda g, b: (np.where(g == 0, 1, g), b))),
     mutant("gamma-squared", scaled=_scaled(lambda g, b: (g * g, b))),
     mutant("gamma-of-first-channel", scaled=_scaled(lambda g, b: (g[:1], b))),
     mutant("gamma-of-next-channel", scaled=_scaled(lambda g, b: (np.roll(g, -1), b))),
@@ -223,16 +229,18 @@ def _blended(x: Any, mean: Any, var: Any) -> tuple[Any, Any]:
 
 INFERENCE = (
     mutant(
-        "inference-by-batch", infer=given(lambda x, m, v: (x.mean(axis=axes(x)), x.var(axis=axes(x))))
+        "inference-by-batch",
+        infer=given(lambda x, m, v: (x.mean(axis=axes(x)), x.var(axis=axes(x)))),
     ),
     mutant("inference-blends-batch-in", infer=given(_blended)),
     mutant("inference-ignores-variance", infer=given(lambda x, m, v: (m, np.ones_like(v)))),
     mutant("inference-ignores-mean", infer=given(lambda x, m, v: (np.zeros_like(m), v))),
     mutant("inference-swaps-statistics", infer=given(lambda x, m, v: (v, np.abs(m)))),
     mutant("inference-takes-deviation", infer=given(lambda x, m, v: (m, v * v))),
-    mutant("inference-unbiases-variance", infer=given(
-        lambda x, m, v: (m, v * x.dtype.type(size(x) / max(size(x) - 1, 1)))
-    )),
+    mutant(
+        "inference-unbiases-variance",
+        infer=given(lambda x, m, v: (m, v * x.dtype.type(size(x) / max(size(x) - 1, 1)))),
+    ),
     mutant("inference-epsilon-twice", infer=_with_epsilon(lambda e: 2 * e)),
     mutant("inference-folded", due="folded", infer=_folded),
 )
