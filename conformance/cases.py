@@ -256,6 +256,8 @@ def _check_shapes(record: dict[str, Any], inputs: Mapping[str, np.ndarray], wher
     if x.ndim != len(layout):
         _refuse(where, f"inputs.x has rank {x.ndim}, layout {layout} needs another")
     channels = x.shape[layout.index("C")]
+    if not channels:
+        _refuse(where, "inputs.x has no channels")
     if "w" in inputs:
         if inputs["w"].ndim != 2 or inputs["w"].shape[0] != channels:
             _refuse(where, f"inputs.w has shape {list(inputs['w'].shape)}, x {list(x.shape)}")
@@ -302,12 +304,14 @@ def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
     shape = record["shape"]
     if not all(type(size) is int and size >= 0 for size in shape):
         _refuse(where, f"shape {shape} must be a list of whole numbers")
-    count = 1
-    for size in shape:
-        count *= size
-    if count > LARGEST_INPUT:
-        _refuse(where, f"shape {shape} asks for {count} numbers, at most {LARGEST_INPUT} are read")
-    if ("values" in record) == ("generator" in record):
+    if len(shape) > max(map(len, LAYOUTS)):
+        _refuse(where, f"has rank {len(shape)}, no layout has that many axes")
+    count = math.prod(shape)
+    if max([count, *shape]) > LARGEST_INPUT:
+        _refuse(where, f"shape {shape} asks for too much, at most {LARGEST_INPUT} numbers are read")
+    if ("values" in record) == ("generator" in record) or ("values" in record) == (
+        "sha256" in record
+    ):
         _refuse(where, "needs either values or a generator with sha256")
     if "values" in record:
         if len(record["values"]) != count:
@@ -366,6 +370,9 @@ def _check_expected(
                         f"has {len(numbers)} values, {sizes[name]} are needed",
                     )
                 _check_numbers(numbers, f"{here}.{name}.{field}")
+            scales = [scale for scale in pair["scale"] if scale != "Infinity"]
+            if not set(map(type, scales)) <= {int, float} or min(scales, default=0) < 0:
+                _refuse(f"{here}.{name}.scale", "must not be negative or NaN")
 
 
 def _check_fields(
@@ -392,16 +399,18 @@ def _check_fields(
 
 def _check_numbers(numbers: list[Any], where: str) -> None:
     kinds = set(map(type, numbers))
-    if kinds <= {float}:
-        return
     if not kinds <= {int, float, str}:
         _refuse(where, "must be a flat list of numbers")
+    if kinds <= {float}:
+        if numbers and math.isinf(max(numbers) - min(numbers)):
+            _refuse(where, "holds a number that binary64 cannot represent")
+        return
     for number in numbers:
         if type(number) is str and number not in NON_FINITE:
             _refuse(where, f'{number!r} is not a number; known: "NaN", "Infinity", "-Infinity"')
-        if type(number) is int and abs(number) >= 2**1023:
+        if type(number) is not str and not abs(number) < 2**1023:
             _refuse(where, "holds a number that binary64 cannot represent")
 
 
 def _refuse(where: str, what: str) -> NoReturn:
-    raise UserError(f"{where}: {what}")
+    raise UserError(" ".join(f"{where}: {what}".splitlines()))

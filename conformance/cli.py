@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"bnconf: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("bnconf: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 2

@@ -59,7 +59,7 @@ def load_deviations(path: Path = RECORD) -> tuple[Deviation, ...]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not TOML: {error}") from None
     entries = content.get("deviation", [])
     if set(content) - {"deviation"} or not isinstance(entries, list):
@@ -79,7 +79,7 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
         if not isinstance(value, kinds):
             raise UserError(f"{where}: {name} is of the wrong type")
     for name in ("implementation", "case", "verdict", "name", "reason"):
-        if not entry.get(name):
+        if not entry.get(name) or not str(entry[name]).strip():
             raise UserError(f"{where}: {name} is missing")
     if entry["verdict"] not in set(VERDICTS) - {CONFORMS}:
         raise UserError(f"{where}: {entry['verdict']!r} is not the verdict of a deviation")

@@ -69,6 +69,17 @@ class Question:
     rejects: bool = False
     promoted: frozenset[str] = frozenset()
 
+    @property
+    def policy_keys(self) -> list[str]:
+        return [k for k in self.expected if k in self.formulas and self._verdict(k) == POLICY]
+
+    @property
+    def alternative_keys(self) -> list[str]:
+        return [k for k in self.expected if k in self.formulas and self._verdict(k) != POLICY]
+
+    def _verdict(self, key: str) -> str:
+        return self.formulas[key].verdict
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -104,6 +115,7 @@ def limit(values_per_channel: int) -> float:
 def denominator(expectation: Expectation, precision: Precision) -> np.ndarray:
     """The error that a ratio of 1 stands for."""
     half_ulp = precision.ulp(np.nan_to_num(expectation.value, nan=0.0)) / 2
+    half_ulp = np.maximum(half_ulp, np.nextafter(0.0, 1.0))
     return precision.working.unit_roundoff * expectation.scale + half_ulp
 
 
@@ -150,53 +162,45 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
     if not any(flags.any() for flags in undefined.values()) and worst <= most:
         return judged(CONFORMS, "accurate" if worst <= ACCURATE_LIMIT else "stable")
 
-    explained = {name: ratio <= most for name, ratio in ratios.items()}
     answered = {name: _no_number_or_beta(name, got[name], question) for name in got}
-    out_of_range = _out_of_range(question)
-    for key, formula in question.expected.items():
-        if any(name not in formula for name in got):
-            continue
-        held = {}
-        for name in got:
-            within = _ratio(got[name], formula[name], precision) <= most
-            if _is_policy(question, key):
-                within |= explained[name]
-            free = np.isnan(formula[name].value)
-            if key != "reference":
-                free |= out_of_range.get(name, False)
-            held[name] = within | (free & answered[name])
-        if not all(np.all(flags) for flags in held.values()):
-            continue
-        if key == "reference":
-            return judged(POLICY, _name_of(np.concatenate([got[n][undefined[n]] for n in got])))
-        named = question.formulas[key]
-        return judged(named.verdict, named.name, named.meaning)
+    followed = {name: ratio <= most for name, ratio in ratios.items()}
+    if all(np.all(followed[n] | (undefined[n] & answered[n])) for n in got):
+        return judged(POLICY, _name_of(np.concatenate([got[n][undefined[n]] for n in got])))
 
+    def follows(key: str, name: str) -> Any:
+        """Where an output follows a formula, or has no number to follow."""
+        expectation = question.expected[key][name]
+        within = _ratio(got[name], expectation, precision) <= most
+        return within | (np.isnan(expectation.value) & answered[name])
+
+    spared = {name: np.zeros(ratios[name].shape, dtype=bool) for name in got}
+    for key in question.policy_keys:
+        within = {name: follows(key, name) for name in got}
+        if all(np.all(within[name] | followed[name]) for name in got):
+            return judged(POLICY, question.formulas[key].name, question.formulas[key].meaning)
+        # Where the range runs out, or nothing is defined, another formula may be answered so too.
+        for name in got:
+            free = undefined[name] | np.isnan(question.expected[key][name].value)
+            spared[name] |= free & within[name]
     if "nan" in question.policies and all(
-        np.all(explained[name] | np.isnan(got[name])) for name in got
+        np.all(followed[name] | np.isnan(got[name])) for name in got
     ):
         return judged(POLICY, "nan")
+    for key in question.alternative_keys:
+        if all(np.all(follows(key, name) | spared[name]) for name in got):
+            named = question.formulas[key]
+            return judged(named.verdict, named.name, named.meaning)
     # Half of the digits right: the formula is recognizably followed, with too large an error.
-    if worst <= 1 / math.sqrt(precision.working.unit_roundoff):
+    strange = any(np.any(undefined[name] & ~answered[name]) for name in got)
+    if worst <= 1 / math.sqrt(precision.working.unit_roundoff) and not strange:
         return judged(INACCURATE, "unexplained")
     return judged(WRONG, "unexplained")
 
 
-def _is_policy(question: Question, key: str) -> bool:
-    return key != "reference" and question.formulas[key].verdict == POLICY
-
-
-def _out_of_range(question: Question) -> dict[str, np.ndarray]:
-    """By output, where a policy asks for no number: an intermediate is too large for the format."""
-    free: dict[str, np.ndarray] = {}
-    for key, formula in question.expected.items():
-        if _is_policy(question, key):
-            for name, expectation in formula.items():
-                free[name] = free.get(name, False) | np.isnan(expectation.value)
-    return free
-
-
 def _misshapen(question: Question, outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    required = list(question.shapes)[: question.required]
+    if not set(required) <= set(outputs) <= set(question.shapes):
+        yield "outputs", f"gave {', '.join(map(str, outputs)) or 'nothing'}"
     for name, shape in question.shapes.items():
         if name not in outputs:
             continue

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from conformance.errors import UserError
 from conformance.implementations import registry
 
+MARK = "bnconf probe: "
+
 
 def main(spec: str, device: str) -> None:
     try:
@@ -18,9 +20,9 @@ def main(spec: str, device: str) -> None:
         if device != "cpu":
             implementation.device = device
             implementation.start()
-        print("\n" + json.dumps(asdict(registry.describe(spec))))
+        print("\n" + MARK + json.dumps(asdict(registry.describe(spec))))
     except UserError as error:
-        print("\n" + json.dumps({"error": str(error)}))
+        print("\n" + MARK + json.dumps({"error": str(error)}))
 
 
 if __name__ == "__main__":

@@ -101,13 +101,21 @@ def read(path: Path) -> list[Run]:
     runs: list[Run] = []
     header: Header | None = None
     results: list[Result] = []
+    seen: set[tuple[str, str]] = set()
     for number, line in enumerate(lines, 1):
         where = f"{path}: line {number}"
         kind, fields = _parse(line, where)
         if kind == "header" and header is None:
-            header, results = _record(Header, fields, where), []
+            header, results, seen = _header(fields, where), [], set()
         elif kind == "result" and header is not None:
-            results.append(parse_result(fields, where))
+            result = parse_result(fields, where)
+            check = (result.implementation, result.case)
+            if result.implementation not in header.implementations or check in seen:
+                raise BrokenResults(
+                    f"{where}: {' on '.join(check[::-1])} is not due here, or twice"
+                )
+            seen.add(check)
+            results.append(result)
         elif kind == "footer" and header is not None:
             if fields.get("count") != len(results):
                 raise WrongCount(
@@ -168,12 +176,36 @@ def _record(cls: Any, fields: dict[str, Any], where: str) -> Any:
         raise BrokenResults(f"{where}: {cls.__name__.lower()} {text}") from None
 
 
+def _header(fields: dict[str, Any], where: str) -> Header:
+    header: Header = _record(Header, fields, where)
+    texts: list[Any] = [header.suite, header.cases, header.python, header.machine, header.device]
+    texts += [] if header.driver is None else [header.driver]
+    for mapping in (header.packages, header.implementations):
+        texts += mapping.values() if isinstance(mapping, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise BrokenResults(f"{where}: a field of the header is of the wrong type")
+    return header
+
+
+def _is_number(item: Any) -> bool:
+    return type(item) in (int, float) and not math.isnan(item)
+
+
 def parse_result(fields: dict[str, Any], where: str) -> Result:
     """A result from its parsed line, without the kind. Raises BrokenResults."""
     result: Result = _record(Result, _numbered(fields), where)
     texts = (result.case, result.implementation, result.name, result.message)
     if result.verdict not in VERDICTS or not all(isinstance(text, str) for text in texts):
         raise BrokenResults(f"{where}: unknown verdict {result.verdict!r}, or a field is no text")
+    errors: list[Any] = (
+        list(result.outputs.values()) if isinstance(result.outputs, dict) else [None]
+    )
+    if not all(isinstance(error, dict) for error in errors):
+        raise BrokenResults(f"{where}: outputs is of the wrong type")
+    numbers = [number for error in errors for number in error.values()] + [result.seconds]
+    numbers += [] if result.ratio is None else [result.ratio]
+    if not all(map(_is_number, numbers)):
+        raise BrokenResults(f"{where}: ratio, outputs or seconds is no number")
     return result
 
 
@@ -195,7 +227,8 @@ def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
     if isinstance(outputs, dict):
         fields["outputs"] = {
             name: {k: _NUMBERS.get(v, v) if isinstance(v, str) else v for k, v in errors.items()}
-            for name, errors in outputs.items()
             if isinstance(errors, dict)
+            else errors
+            for name, errors in outputs.items()
         }
     return fields

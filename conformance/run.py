@@ -6,14 +6,16 @@ journals, so that a new process takes up where a dead one left off, and an inter
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ import conformance
 from conformance import environment, results
 from conformance.cases import cases_digest, load_cases
 from conformance.deviations import (
+    RECORD,
     Deviation,
     Record,
     load_deviations,
@@ -32,6 +35,7 @@ from conformance.deviations import (
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.implementations.registry import Chosen
+from conformance.probe import MARK
 from conformance.results import Header, Result, Run
 from conformance.suite.journal import Check, read_journals
 from conformance.suite.runner import Plan
@@ -116,10 +120,15 @@ def make(request: Request) -> Outcome:
             timeout=request.timeout,
             journal=str(folder),
         )
-        found, complete = _run_to_the_end(plan, folder, request.workers)
+        found, complete = _run_to_the_end(plan, folder, request.workers or os.cpu_count() or 1)
         run = Run(header, [found[check] for check in checks if check in found])
         if request.out is not None:
-            results.write(request.out, [run], complete=complete)
+            try:
+                results.write(request.out, [run], complete=complete)
+            except OSError as error:
+                raise UserError(
+                    f"--out {request.out}: cannot be written: {error.strerror}; name another file"
+                ) from None
     record = plan.record()
     verdicts = {check: (r.verdict, r.name) for check, r in found.items()}
     stale = [
@@ -127,6 +136,8 @@ def make(request: Request) -> Outcome:
         *no_longer_happens(record, all_cases, verdicts),
     ]
     options = "" if request.device == "cpu" else f" --device {request.device}"
+    if request.deviations != RECORD:
+        options += f" --deviations {shlex.quote(str(request.deviations))}"
     return Outcome(run, plan.specs, options, record, tuple(stale), left_out, complete)
 
 
@@ -178,95 +189,91 @@ def _probe(spec: str, device: str) -> Chosen:
         stdin=subprocess.DEVNULL,
         check=False,
     )
-    last = (answer.stdout.strip().splitlines() or [""])[-1]
-    try:
-        fields = json.loads(last)
-    except ValueError:
+    lines = [line for line in answer.stdout.splitlines() if line.startswith(MARK)]
+    if not lines:
         raise UserError(
             f"--impl {spec}: the process that imports it died (exit status {answer.returncode})"
-        ) from None
+        )
+    fields = json.loads(lines[-1].removeprefix(MARK))
     if "error" in fields:
         raise UserError(fields["error"])
     return Chosen(**{**fields, "packages": tuple(fields["packages"])})
 
 
-def _run_to_the_end(
-    plan: Plan, folder: Path, workers: int | None
-) -> tuple[dict[Check, Result], bool]:
-    """All results, and whether none is missing. A process that died is followed by another."""
+def _run_to_the_end(plan: Plan, folder: Path, workers: int) -> tuple[dict[Check, Result], bool]:
+    """All results, and whether none is missing.
+
+    Each framework has a process of its own, `workers` of them at a time; one that died is followed
+    by another, which takes up what is left.
+    """
     found: dict[Check, Result] = {}
-    while True:
-        left = [check for check in plan.checks if check not in found]
-        if not left:
-            return found, True
-        interrupted, output = _pytest(replace(plan, checks=left), folder, workers)
-        before = len(found)
-        found = read_journals(folder, plan.timeout)
-        if interrupted:
-            return found, False
-        if len(found) == before:
-            raise UserError(f"pytest could not run the cases:\n{output.strip()[-2000:]}")
+    waiting: dict[str, list[Check]] = {}
+    for check in plan.checks:
+        waiting.setdefault(plan.frameworks[check[0]], []).append(check)
+    places = {framework: folder / str(number) for number, framework in enumerate(waiting)}
+    running: dict[str, tuple[subprocess.Popen[Any], list[Check]]] = {}
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                framework, checks = next(iter(waiting.items()))
+                running[framework] = (
+                    _pytest(replace(plan, checks=checks), places[framework]),
+                    checks,
+                )
+                del waiting[framework]
+            time.sleep(0.02)
+            for framework, (process, checks) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[framework]
+                found |= read_journals(places[framework], plan.timeout)
+                left = [check for check in checks if check not in found]
+                if len(left) == len(checks):
+                    output = (places[framework] / "pytest.log").read_text(errors="replace")
+                    raise UserError(f"pytest could not run: {' '.join(output.split())[-2000:]}")
+                if left:
+                    waiting[framework] = left
+        return found, True
+    except KeyboardInterrupt:
+        for framework in running:
+            found |= read_journals(places[framework], None)
+        return found, False
+    finally:
+        for process, _ in running.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        signal.signal(signal.SIGTERM, before)
 
 
-def _pytest(plan: Plan, folder: Path, workers: int | None) -> tuple[bool, str]:
-    """One pytest run over the plan's checks: whether it was interrupted, and what it printed."""
+def _pytest(plan: Plan, folder: Path) -> subprocess.Popen[Any]:
+    """A pytest over the plan's checks, in a process group of its own: an interrupt is for us alone."""
+    folder.mkdir(exist_ok=True)
     path = folder / "plan.json"
-    plan.write(path)
+    replace(plan, journal=str(folder)).write(path)
     command = [sys.executable, "-m", "pytest", "-c", str(_SUITE / "pytest.ini")]
     command += ["-p", "conformance.suite.plugin", "--plan", str(path), "-q", "--tb=no"]
     command += ["--no-header", "--no-summary", "--capture=fd", "-p", "no:warnings"]
-    count = _workers(plan, workers)
-    if count > 1:
-        command += ["-p", "xdist", "-n", str(count)]
-        command += ["--dist=loadgroup", "--max-worker-restart=100000"]
     command.append(str(_SUITE / "test_conformance.py"))
-    with open(folder / "pytest.log", "w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(
+    with open(folder / "pytest.log", "wb") as log:
+        return subprocess.Popen(
             command,
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=_environment(),
+            process_group=0,
         )
-        interrupted = _wait(process)
-        log.seek(0)
-        return interrupted, log.read()
-
-
-def _wait(process: subprocess.Popen[Any]) -> bool:
-    """Wait for the process, and pass an interrupt (or termination) on to it."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        process.wait()
-        return False
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=10)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.kill()
-            process.wait()
-        return True
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _workers(plan: Plan, asked: int | None) -> int:
-    """No more processes than frameworks: each is imported once."""
-    frameworks = len({plan.frameworks[name] for name, _ in plan.checks})
-    if importlib.util.find_spec("xdist") is None:
-        if asked is not None and asked > 1:
-            raise UserError("-n needs pytest-xdist, which is not installed; leave -n out")
-        return 1
-    return min(frameworks, asked if asked is not None else os.cpu_count() or 1)
 
 
 def _environment() -> dict[str, str]:
     """The package can be imported in a child process from wherever this one was started."""
     root = str(Path(conformance.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
     return {
-        **os.environ,
+        **kept,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
@@ -282,6 +289,8 @@ class _Workplace:
         if self._out is None:
             self._folder = Path(tempfile.mkdtemp(prefix="bnconf-"))
             return self._folder
+        if self._out.is_dir():
+            raise UserError(f"--out {self._out}: cannot be written: it is a folder; name a file")
         self._folder = self._out.with_name(self._out.name + ".partial")
         try:
             self._out.parent.mkdir(parents=True, exist_ok=True)

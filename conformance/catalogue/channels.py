@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from conformance.catalogue.draft import Draft, Draw, Family, to_layout
 
-_CHANNELS = (1, 2, 3, 5, 8, 17, 64, 65)
+_CHANNELS = (1, 2, 3, 5, 8, 17, 33, 64, 65)
+_EQUAL = {
+    "NCL": (3, 3, 3),
+    "NLC": (3, 3, 3),
+    "NCHW": (3, 3, 3, 3),
+    "NHWC": (3, 3, 3, 3),
+    "NCDHW": (2, 2, 2, 2, 2),
+    "NDHWC": (2, 2, 2, 2, 2),
+}
 
 
 def _drafts() -> Iterator[Draft]:
@@ -16,7 +24,8 @@ def _drafts() -> Iterator[Draft]:
             yield _draft(operation, "NCHW", (2, 3, 1, channels), f"{channels}-channels-rank-4")
         yield _draft(operation, "NC", (4, 4), "rows-equal-channels")
         yield _draft(operation, "NCL", (2, 4, 4), "length-equals-channels")
-        yield _draft(operation, "NCHW", (4, 4, 4, 4), "everything-equal")
+        for layout, shape in _EQUAL.items():
+            yield _draft(operation, layout, shape, "everything-equal")
         yield _draft(operation, "NHWC", (3, 2, 5, 3), "rows-equal-channels-last")
 
 

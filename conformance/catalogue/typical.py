@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,7 @@ def _drafts() -> Iterator[Draft]:
                 for layout in layouts_of(len(shape)):
                     yield _activations(operation, dtype, shape, layout)
             yield _many_rows(operation, dtype)
+            yield _outlier(operation, dtype)
 
 
 def _activations(operation: str, dtype: str, shape: tuple[int, ...], layout: str) -> Draft:
@@ -74,6 +76,16 @@ def _many_rows(operation: str, dtype: str) -> Draft:
         generated={"x": _GENERATED},
         attributes={"positions": sorted({*range(12), *range(size - 36, size), *middle})},
     )
+
+
+def _outlier(operation: str, dtype: str) -> Draft:
+    """One value sixty standard deviations out: nothing may clip it."""
+    draft = _activations(operation, dtype, (64, 4), "NC")
+    x = draft.inputs["x"].copy()
+    x[17] += 60.0
+    comment = "64 rows, one of them sixty standard deviations out"
+    inputs = {**draft.inputs, "x": x}
+    return replace(draft, name=f"{operation}-{dtype}-outlier", comment=comment, inputs=inputs)
 
 
 FAMILY = Family(

@@ -34,7 +34,7 @@ def ask(implementation: Implementation, case: Case) -> Answer:
         return Answer(unsupported=str(error))
     except _ChangedInput as error:
         return Answer(changed_input=str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Answer(raised=f"{type(error).__name__}: {error}")
 
 

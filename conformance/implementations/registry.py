@@ -109,11 +109,12 @@ def _import(spec: str) -> Any:
         path = Path(place)
         if not path.is_file():
             raise UserError(f"--impl {spec}: there is no file {place}")
-        module_spec = importlib.util.spec_from_file_location(path.stem, path)
+        module_spec = importlib.util.spec_from_file_location(f"bnconf_plug_in_{path.stem}", path)
         assert module_spec is not None
         assert module_spec.loader is not None
         module = importlib.util.module_from_spec(module_spec)
         sys.path.insert(0, str(path.resolve().parent))
+        sys.modules[module.__name__] = module
         module_spec.loader.exec_module(module)
     else:
         module = importlib.import_module(place)
@@ -150,6 +151,14 @@ def _complete(spec: str, target: Any) -> None:
         raise UserError(f"--impl {spec}: name must be a printable string, not {target.name!r}")
     if target.name in built_in():
         raise UserError(f"--impl {spec}: the name {target.name} is this package's own; rename it")
+    if not isinstance(target.framework, str):
+        raise UserError(f"--impl {spec}: framework must be a string, not {target.framework!r}")
+    for field, kind in (("dtypes", str), ("ranks", int), ("devices", str), ("packages", str)):
+        value = getattr(target, field)
+        if not isinstance(value, tuple | list) or not all(isinstance(v, kind) for v in value):
+            raise UserError(
+                f"--impl {spec}: {field} must be a tuple of {kind.__name__}, not {value!r}"
+            )
     if target.channel_axis not in (1, -1):
         raise UserError(f"--impl {spec}: channel_axis must be 1 or -1, not {target.channel_axis!r}")
 

@@ -40,25 +40,32 @@ class Journal:
         os.write(self._file, line.encode() + b"\n")
 
 
-def read_journals(folder: Path, timeout: float) -> dict[Check, Result]:
-    """All results in the folder, with `crashed` or `timeout` for a case that ended its process."""
+def read_journals(folder: Path, timeout: float | None) -> dict[Check, Result]:
+    """All results in the folder, with `crashed` or `timeout` for a case that ended its process.
+
+    Without a timeout, a case that was begun is left out: it was interrupted.
+    """
     results: dict[Check, Result] = {}
+    ended: dict[Check, bool] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        begun: Check | None = None
+        watch = path.with_suffix(".watch")
+        hung = watch.exists() and watch.stat().st_size > 0
+        last: Check | None = None
         for record in _records(path):
             if "begin" in record:
-                begun = (record["begin"][0], record["begin"][1])
+                last = (record["begin"][0], record["begin"][1])
+                ended[last] = False
                 continue
             record.pop("kind")
             result = parse_result(record, str(path))
             results[result.implementation, result.case] = result
-            begun = None
-        if begun is not None and begun not in results:
-            watch = path.with_suffix(".watch")
-            hung = watch.exists() and watch.stat().st_size > 0
+        if last is not None:
+            ended[last] = hung
+    for check, hung in ended.items():
+        if check not in results and timeout is not None:
             verdict = TIMEOUT if hung else CRASHED
             message = f"no answer within {timeout:g} s" if hung else "the process died"
-            results[begun] = Result(begun[1], begun[0], verdict, verdict, message=message)
+            results[check] = Result(check[1], check[0], verdict, verdict, message=message)
     return results
 
 

@@ -14,22 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "xdist_group(name): the framework; one worker imports it")
     config.stash[_RUNNER] = Runner(Plan.read(config.getoption("--plan")))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    plan = metafunc.config.stash[_RUNNER].plan
-    groups = {
-        framework: pytest.mark.xdist_group(framework) for framework in plan.frameworks.values()
-    }
-    metafunc.parametrize(
-        "check",
-        [
-            pytest.param((name, case), marks=groups[plan.frameworks[name]], id=f"{name}-{case}")
-            for name, case in plan.checks
-        ],
-    )
+    checks = metafunc.config.stash[_RUNNER].plan.checks
+    metafunc.parametrize("check", checks, ids=["-".join(check) for check in checks])
 
 
 @pytest.fixture(scope="session")

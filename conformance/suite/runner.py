@@ -79,11 +79,13 @@ class Runner:
         name, case_id = check
         case = self.cases[case_id]
         self.journal.begin(check)
-        first = name not in self._started
-        limit = self.plan.timeout + (_TIME_TO_START if first else 0.0)
-        faulthandler.dump_traceback_later(limit, exit=True, file=self.journal.watch)
+        watch = self.journal.watch
         try:
-            implementation = self._start(name) if first else self._started[name]
+            if name not in self._started:
+                faulthandler.dump_traceback_later(_TIME_TO_START, exit=True, file=watch)
+                self._start(name)
+            implementation = self._started[name]
+            faulthandler.dump_traceback_later(self.plan.timeout, exit=True, file=watch)
             began = time.perf_counter()
             if isinstance(implementation, str):
                 answer = Answer(raised=implementation)
