@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.generator import Deferred
 from conformance.judge import Expectation, Named, Question
 from conformance.operations import IN_LAYOUT, OPERATIONS
 
@@ -43,7 +44,7 @@ class Case:
     epsilon: float
     flags: tuple[str, ...]
     comment: str
-    inputs: Mapping[str, np.ndarray]
+    inputs: Mapping[str, np.ndarray | Deferred]
     expected: Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
     attributes: Mapping[str, Any]
     formulas: Mapping[str, Named]
@@ -106,14 +107,14 @@ class Case:
         """beta at each element of y that is checked."""
         along_channels = [1] * len(shape)
         along_channels[self.channel_axis] = -1
-        beta = self.inputs["beta"].astype(np.float64).reshape(along_channels)
+        beta = np.asarray(self.inputs["beta"], dtype=np.float64).reshape(along_channels)
         beta = np.broadcast_to(beta, shape)
         return beta if positions is None else beta.reshape(-1)[positions]
 
 
 def output_shapes(
     operation: str,
-    inputs: Mapping[str, np.ndarray],
+    inputs: Mapping[str, np.ndarray | Deferred],
     layout: str,
     attributes: Mapping[str, Any],
 ) -> dict[str, tuple[int, ...]]:
@@ -129,7 +130,7 @@ def output_shapes(
 
 
 def values_per_channel(
-    inputs: Mapping[str, np.ndarray], layout: str, attributes: Mapping[str, Any]
+    inputs: Mapping[str, np.ndarray | Deferred], layout: str, attributes: Mapping[str, Any]
 ) -> int:
     """How many values one statistic is taken of; the most, where there are several batches."""
     x = inputs["x"].shape

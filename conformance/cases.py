@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,13 +16,13 @@ import numpy as np
 from conformance.case import LAYOUTS, MEMORY, NON_FINITE, Case, output_shapes, to_array
 from conformance.errors import UserError
 from conformance.formula import ACTIVATIONS
-from conformance.generator import NAME as GENERATOR
-from conformance.generator import Generated, digest
+from conformance.generator import GENERATORS, RANGES, Deferred, Generator
 from conformance.judge import ACCEPTABLE, INACCURATE, WRONG, Named
 from conformance.operations import IN_LAYOUT, OPERATIONS
 from conformance.precision import PRECISIONS
 
 SCHEMA = "batchnorm-conformance/cases/1"
+_SMALL = 2**16  # numbers; a larger tensor is generated when it is needed
 LARGEST_INPUT = 2**26  # numbers; a file that asks for more is refused before anything is allocated
 
 _INTEGERS = ("int32", "int64")
@@ -89,6 +90,10 @@ def load_cases(folder: Path, patterns: Sequence[str] = ()) -> dict[str, Case]:
     for path in case_files(folder):
         for case in read_family(path):
             cases[case.id] = case
+    for case in cases.values():
+        for name in case.attributes.get("preceded_by", ()):
+            if name not in cases:
+                _refuse(f"{folder}: case {case.id}", f"is preceded by {name}, which does not exist")
     return select(cases, patterns)
 
 
@@ -250,7 +255,9 @@ def _read_case(
     )
 
 
-def _check_shapes(record: dict[str, Any], inputs: Mapping[str, np.ndarray], where: str) -> None:
+def _check_shapes(
+    record: dict[str, Any], inputs: Mapping[str, np.ndarray | Deferred], where: str
+) -> None:
     """Every tensor fits the layout and the number of channels."""
     layout, x = record["layout"], inputs["x"]
     if x.ndim != len(layout):
@@ -269,7 +276,10 @@ def _check_shapes(record: dict[str, Any], inputs: Mapping[str, np.ndarray], wher
 
 
 def _check_attributes(
-    operation: str, inputs: Mapping[str, np.ndarray], attributes: Mapping[str, Any], where: str
+    operation: str,
+    inputs: Mapping[str, np.ndarray | Deferred],
+    attributes: Mapping[str, Any],
+    where: str,
 ) -> None:
     x = inputs["x"]
     if "positions" in attributes:
@@ -291,7 +301,7 @@ def _check_attributes(
         _refuse(where, "preceded_by must be a list of ids")
 
 
-def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
+def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray | Deferred:
     _check_fields(
         record,
         {"shape": list},
@@ -313,39 +323,39 @@ def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray:
         "sha256" in record
     ):
         _refuse(where, "needs either values or a generator with sha256")
-    if "values" in record:
-        if len(record["values"]) != count:
-            _refuse(where, f"has {len(record['values'])} values, shape {shape} needs {count}")
-        _check_numbers(record["values"], where)
-        numbers = to_array(record["values"])
-    else:
-        numbers = _generated(record, where).values(count)
+    target = PRECISIONS[dtype].dtype if dtype in PRECISIONS else np.dtype(dtype)
+    if "generator" in record:
+        deferred = Deferred(
+            _generator(record["generator"], where), tuple(shape), target, record["sha256"], where
+        )
+        return np.asarray(deferred) if count <= _SMALL else deferred
+    if len(record["values"]) != count:
+        _refuse(where, f"has {len(record['values'])} values, shape {shape} needs {count}")
+    _check_numbers(record["values"], where)
+    numbers = to_array(record["values"])
     with np.errstate(over="ignore"):
-        tensor = numbers.astype(PRECISIONS[dtype].dtype if dtype in PRECISIONS else dtype)
+        tensor = numbers.astype(target)
     if not np.array_equal(tensor.astype(np.float64), numbers, equal_nan=True):
         _refuse(where, f"holds numbers that {dtype} cannot represent")
-    if "generator" in record and digest(tensor) != record.get("sha256"):
-        _refuse(where, f"the generated tensor's SHA-256 is {digest(tensor)}, not the recorded one")
     tensor = tensor.reshape(shape)
     tensor.flags.writeable = False
     return tensor
 
 
-def _generated(record: dict[str, Any], where: str) -> Generated:
-    fields = {"name": str, "seed": int, "bits": int, "offset": int, "exponent": int}
-    generator = record["generator"]
-    _check_fields(generator, fields, f"{where}.generator")
-    if generator["name"] != GENERATOR:
-        _refuse(where, f"unknown generator {generator['name']!r}; known: {GENERATOR}")
-    in_range = (
-        0 <= generator["seed"] < 2**64
-        and 1 <= generator["bits"] <= 31
-        and abs(generator["offset"]) <= 2**31
-        and abs(generator["exponent"]) <= 1000
-    )
-    if not in_range:
-        _refuse(where, "generator: seed, bits, offset or exponent is out of range")
-    return Generated(*(generator[name] for name in ("seed", "bits", "offset", "exponent")))
+def _generator(record: dict[str, Any], where: str) -> Generator:
+    name = record.get("name")
+    if name not in GENERATORS:
+        _refuse(where, f"unknown generator {name!r}; known: {', '.join(GENERATORS)}")
+    kind = GENERATORS[name]
+    required = {field.name: int for field in fields(kind) if field.default is MISSING}
+    optional = {field.name: int for field in fields(kind) if field.default is not MISSING}
+    _check_fields(record, {"name": str, **required}, f"{where}.generator", optional=optional)
+    arguments = {key: value for key, value in record.items() if key != "name"}
+    for key, value in arguments.items():
+        low, high = RANGES[key]
+        if not low <= value <= high:
+            _refuse(where, f"generator: {key} is {value}, not from {low} to {high}")
+    return kind(**arguments)
 
 
 def _check_expected(
@@ -388,9 +398,9 @@ def _check_fields(
     for name in required:
         if name not in record:
             _refuse(where, f"{name} is missing")
-    fields = {**required, **(optional or {})}
+    known = {**required, **(optional or {})}
     for name, content in record.items():
-        kind = fields.get(name)
+        kind = known.get(name)
         if kind is None:
             _refuse(where, f"unknown field {name!r}")
         if not isinstance(content, kind) or isinstance(content, bool):

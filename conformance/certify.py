@@ -15,8 +15,9 @@ import numpy as np
 
 from conformance.alternatives import ALTERNATIVES
 from conformance.arithmetic import balls, rounding
+from conformance.arithmetic.weighted import Weighted, collapse, places_of
 from conformance.case import values_per_channel
-from conformance.formula import REFERENCE, Outputs, moments, update, update_once
+from conformance.formula import REFERENCE, Outputs, batch_axes, moments, train, update, update_once
 from conformance.judge import CONVENTION, INACCURATE, POLICY, Expectation, Named, denominator, limit
 from conformance.operations import IN_LAYOUT, OPERATIONS
 from conformance.precision import Precision
@@ -43,6 +44,12 @@ FORMULAS = (
         "flush-to-zero",
         POLICY,
         "epsilon or an intermediate is subnormal, and was taken for zero",
+    ),
+    Named(
+        "zero-statistics",
+        "zero-statistics",
+        POLICY,
+        "mean and variance of nothing are taken for 0",
     ),
     Named(
         "statistics-unchanged",
@@ -73,6 +80,7 @@ FORMULAS = (
     ),
 )
 
+_LARGE = 1500
 _BITS = (256, 512, 1024, 2048, 4096)
 _UPWARD = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
@@ -83,19 +91,23 @@ def expected(
     inputs: Mapping[str, np.ndarray],
     epsilon: float,
     attributes: Mapping[str, Any] | None = None,
+    layout: str = "",
 ) -> Expected:
     """The reference's outputs, and those of every alternative and policy that differs, by key.
 
     `inputs` are float64 arrays in the order of the operation's arguments, channels last:
     x and dy (..., C), w (K, C), the others (C,). Outputs have the shapes of `case.output_shapes`.
-    `attributes` are the case's. Raises `balls.Uncertain` where 4096 bits do not fix a value.
+    `attributes` are the case's, and so is the layout, which its positions are of. Of a large batch
+    y and dx are given at the positions alone, shape (P,). Raises `balls.Uncertain` where 4096 bits do not fix a value.
     """
     if operation == "reject":
         return {}
     for bits in _BITS:
         try:
             with balls.working_precision(bits), np.errstate(all="ignore"):
-                return _Certified(operation, precision, inputs, epsilon, attributes or {}).all()
+                return _Certified(
+                    operation, precision, inputs, epsilon, attributes or {}, layout
+                ).all()
         except balls.Uncertain:
             if bits == _BITS[-1]:
                 raise
@@ -112,13 +124,21 @@ class _Certified:
         inputs: Mapping[str, np.ndarray],
         epsilon: float,
         attributes: Mapping[str, Any],
+        layout: str,
     ) -> None:
         self.operation, self.precision = operation, precision
-        self.inputs, self.epsilon, self.attributes = inputs, epsilon, attributes
-        layout = "N" * (inputs["x"].ndim - 1) + "C"
-        values = values_per_channel(inputs, layout, attributes)
+        self.epsilon, self.attributes = epsilon, attributes
+        values = values_per_channel(inputs, "N" * (inputs["x"].ndim - 1) + "C", attributes)
         self.values = values if OPERATIONS[operation].reduces else 1
         self.most = limit(self.values)
+        self.balls: Any = balls
+        self.rounding: Any = rounding
+        self.sample: tuple[np.ndarray, ...] | None = None
+        if values > _LARGE and len(attributes.get("batches", ())) <= 1:
+            places = places_of(attributes.get("positions", ()), inputs["x"].shape, layout)
+            inputs, weights, self.sample = collapse(inputs, places)
+            self.balls, self.rounding = Weighted(balls, weights), Weighted(rounding, weights)
+        self.inputs = inputs
         self.exact = {name: balls.array(array) for name, array in inputs.items()}
 
     def all(self) -> Expected:
@@ -138,8 +158,7 @@ class _Certified:
                     found[key] = outputs
         if self.operation == "train" and self.values > 1 and np.isnan(reference["y"].value).any():
             found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
-        if self.operation == "update" and self.skips:
-            found["statistics-unchanged"], _ = self.evaluate(partial(update, step=self.skip))
+        found |= self.thin_batches()
         if self.precision.working is not self.precision:
             found["native-precision"] = self.native(formula)
         looser: Expected = {}
@@ -168,15 +187,20 @@ class _Certified:
         u = (precision or self.precision.working).unit_roundoff
         model = rounding.Model(u, self.most * u, **how)
         wrapped = {name: rounding.Rounded.exact(model, array) for name, array in self.exact.items()}
-        certain = formula(balls, **self.arguments(self.exact, lambda ball: ball))
+        certain = formula(self.balls, **self.arguments(self.exact, lambda ball: ball))
         rounded = formula(
-            rounding, **self.arguments(wrapped, partial(rounding.Rounded.converted, model))
+            self.rounding, **self.arguments(wrapped, partial(rounding.Rounded.converted, model))
         )
         rounded = {name: _stacked(rounded[name]) for name in certain}
         outputs = {
             name: _expectation(np.array(certain[name], dtype=object), rounded[name])
             for name in certain
         }
+        if self.sample is not None:
+            for name in IN_LAYOUT & set(outputs):
+                values, scales = outputs[name].value, outputs[name].scale
+                outputs[name] = Expectation(values[self.sample], scales[self.sample])
+                rounded[name].peak = rounded[name].peak[self.sample]
         return outputs, rounded
 
     def arguments(
@@ -202,10 +226,20 @@ class _Certified:
         if "var" in self.inputs:
             values.append(np.abs(self.inputs["var"] + self.epsilon).reshape(-1))
         if "gamma" in self.inputs and "x" in self.inputs and "var" not in self.inputs:
-            _, var = moments(balls, self.exact["x"])
+            _, var = moments(self.balls, self.exact["x"])
             values.append(np.abs(balls.midpoint(var) + self.epsilon).reshape(-1))
         sizes = np.concatenate(values)
         return bool(np.any((sizes > 0) & (sizes < least)))
+
+    def thin_batches(self) -> Expected:
+        """What may be done with a batch of one value per channel, or of none."""
+        found: Expected = {}
+        if self.inputs["x"].size == 0 and self.operation in ("train", "update"):
+            nothing = {"train": partial(train, moments=_no_moments), "update": _no_update}
+            found["zero-statistics"], _ = self.evaluate(nothing[self.operation])
+        if self.operation == "update" and self.skips:
+            found["statistics-unchanged"], _ = self.evaluate(partial(update, step=self.skip))
+        return found
 
     @property
     def skips(self) -> bool:
@@ -233,6 +267,14 @@ class _Certified:
         factor = narrow.unit_roundoff / working.unit_roundoff
         scaled = {name: Expectation(e.value, e.scale * factor) for name, e in outputs.items()}
         return _beyond(scaled, rounded, narrow.largest) or scaled
+
+
+def _no_moments(xp: Any, x: Any) -> tuple[Any, Any]:
+    zero = xp.sum(x, axis=batch_axes(x))
+    return zero, zero
+
+
+_no_update = partial(update, step=partial(update_once, moments=_no_moments))
 
 
 def _stacked(rounded: Any) -> rounding.Rounded:

@@ -163,8 +163,10 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
         return judged(CONFORMS, "accurate" if worst <= ACCURATE_LIMIT else "stable")
 
     answered = {name: _no_number_or_beta(name, got[name], question) for name in got}
-    followed = {name: ratio <= most for name, ratio in ratios.items()}
-    if all(np.all(followed[n] | (undefined[n] & answered[n])) for n in got):
+    followed = {
+        name: (ratio <= most) | (undefined[name] & answered[name]) for name, ratio in ratios.items()
+    }
+    if all(np.all(flags) for flags in followed.values()):
         return judged(POLICY, _name_of(np.concatenate([got[n][undefined[n]] for n in got])))
 
     def follows(key: str, name: str) -> Any:

@@ -21,7 +21,7 @@ def show(case: Case) -> str:
         f"  bound: ratio <= {limit(question.values_per_channel):.3g}",
     ]
     for name, array in case.inputs.items():
-        lines += _array(f"{name} {list(array.shape)}", array.astype(np.float64))
+        lines += _array(f"{name} {list(array.shape)}", np.asarray(array).astype(np.float64))
     for name, expectation in question.expected["reference"].items():
         sampled = name == "y" and case.positions is not None
         title = f"expected {name}{f' at {len(expectation.value)} positions' if sampled else ''}"

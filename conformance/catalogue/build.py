@@ -18,7 +18,7 @@ from conformance.catalogue import FAMILIES
 from conformance.catalogue.draft import Draft, Family, rounded
 from conformance.catalogue.flags import FLAGS, flags_of
 from conformance.errors import UserError
-from conformance.generator import NAME, digest
+from conformance.generator import GENERATORS, digest
 from conformance.judge import Expectation
 from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
@@ -62,10 +62,10 @@ def _schema_errors(schema: dict[str, Any], path: Path) -> list[str]:
 
 
 def _differences(case: Case) -> Iterator[str]:
-    inputs = {name: array.astype(np.float64) for name, array in case.inputs.items()}
+    inputs = {name: np.asarray(array, dtype=np.float64) for name, array in case.inputs.items()}
     last = _channels_last(inputs, case.layout)
     expected = certify.expected(
-        case.operation, PRECISIONS[case.dtype], last, case.epsilon, case.attributes
+        case.operation, PRECISIONS[case.dtype], last, case.epsilon, case.attributes, case.layout
     )
     record = _expected_record(expected, case.layout, case.positions)
     if list(record) != list(case.expected):
@@ -87,7 +87,12 @@ def _record(family: Family, draft: Draft) -> dict[str, Any]:
     inputs = {name: rounded(array, draft.dtype_of(name)) for name, array in draft.inputs.items()}
     last = _channels_last(inputs, draft.layout)
     expected = certify.expected(
-        draft.operation, PRECISIONS[draft.dtype], last, draft.epsilon, draft.attributes
+        draft.operation,
+        PRECISIONS[draft.dtype],
+        last,
+        draft.epsilon,
+        draft.attributes,
+        draft.layout,
     )
     reference = expected.get("reference", {}).values()
     if any((np.isinf(e.scale) & ~np.isnan(e.value)).any() for e in reference):
@@ -127,7 +132,7 @@ def _expected_record(
     positions: Sequence[int] | None,
 ) -> dict[str, Any]:
     def flat(name: str, array: np.ndarray) -> list[Any]:
-        if name in IN_LAYOUT:
+        if name in IN_LAYOUT and array.ndim == len(layout):
             array = np.moveaxis(array, -1, layout.index("C")).reshape(-1)
             array = array if positions is None else array[list(positions)]
         return _numbers(array.reshape(-1))
@@ -147,7 +152,9 @@ def _tensor(draft: Draft, name: str, array: np.ndarray) -> dict[str, Any]:
     if name in draft.dtypes:
         record["dtype"] = dtype
     if name in draft.generated:
-        record["generator"] = {"name": NAME, **vars(draft.generated[name])}
+        made = draft.generated[name]
+        kind = next(key for key, kind in GENERATORS.items() if isinstance(made, kind))
+        record["generator"] = {"name": kind, **vars(made)}
         record["sha256"] = digest(array.astype(PRECISIONS[dtype].dtype))
     else:
         record["values"] = _numbers(array.reshape(-1))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from conformance.case import LAYOUTS
-from conformance.generator import Generated
+from conformance.generator import Random, Staircase
 from conformance.precision import PRECISIONS
 
 DTYPES = ("float32", "float64")
@@ -35,7 +35,7 @@ class Draft:
     epsilon: float
     comment: str
     inputs: Mapping[str, np.ndarray]
-    generated: Mapping[str, Generated] = field(default_factory=dict)
+    generated: Mapping[str, Random | Staircase] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
 

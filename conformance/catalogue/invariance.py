@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def _changed(operation: str, dtype: str, change: str) -> Draft:
 
 def _split(dtype: str, change: str) -> Draft:
     inputs = _inputs("infer", dtype)
-    rows = {
+    rows: Any = {
         "none": slice(None),
         "permuted": _ORDER,
         "first-half": slice(0, 4),

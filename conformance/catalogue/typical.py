@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.catalogue.draft import DTYPES, Draft, Draw, Family, layouts_of, to_layout
-from conformance.generator import Generated
+from conformance.generator import Random
 
 # Channels last. Odd counts leave a tail behind every vector length; N = C, L = C and one channel
 # are the shapes in which a wrong axis goes unnoticed elsewhere.
@@ -23,7 +23,7 @@ _SHAPES = (
     (2, 3, 2, 3, 2),
 )
 _MANY_ROWS = (1031, 3)
-_GENERATED = Generated(seed=2015, bits=22, offset=-1500000, exponent=-20)
+_GENERATED = Random(seed=2015, bits=22, offset=-1500000, exponent=-20)
 
 
 def _drafts() -> Iterator[Draft]:

@@ -38,6 +38,12 @@ def ask(implementation: Implementation, case: Case) -> Answer:
         return Answer(raised=f"{type(error).__name__}: {error}")
 
 
+def answer_bytes(answer: Answer) -> list[bytes]:
+    """The outputs' bytes, to tell whether they were written to later."""
+    arrays = answer.outputs.values()
+    return [array.tobytes() for array in arrays if isinstance(array, np.ndarray)]
+
+
 def arguments_of(implementation: Implementation, case: Case) -> dict[str, Any]:
     """The arguments of the method by name and in its order: fresh arrays, x in its layout."""
     operation = OPERATIONS[case.attributes.get("call", case.operation)]
@@ -55,7 +61,7 @@ def arguments_of(implementation: Implementation, case: Case) -> dict[str, Any]:
 
 
 def _fresh(implementation: Implementation, case: Case, name: str) -> np.ndarray:
-    array = case.inputs[name]
+    array = np.asarray(case.inputs[name])
     memory = "contiguous"
     if name in IN_LAYOUT and array.ndim == len(case.layout) and array.ndim > 1:
         array = np.moveaxis(array, case.channel_axis, implementation.channel_axis)
@@ -98,7 +104,7 @@ def _ask_for_each_batch(
 ) -> Answer:
     """One call for each batch; what one gives back goes into the next."""
     arguments = arguments_of(implementation, case)
-    x = np.moveaxis(case.inputs["x"], case.channel_axis, implementation.channel_axis)
+    x = np.moveaxis(np.asarray(case.inputs["x"]), case.channel_axis, implementation.channel_axis)
     collected: dict[str, list[Any]] = {"running_mean": [], "running_var": []}
     start = 0
     for size, rate in zip(case.attributes["batches"], case.attributes["rates"], strict=True):
