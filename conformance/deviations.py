@@ -14,19 +14,20 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from conformance.errors import UserError
 from conformance.judge import ACCEPTABLE, CONFORMS, VERDICTS
 
+_LISTS = ("implementation", "case", "name")
 RECORD = Path(__file__).resolve().parent / "deviations.toml"
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """One entry. `implementation` and `case` are globs; `versions` is of the implementation's framework.
+    """One entry. `implementation` and `case` hold globs; `versions` is of the implementation's framework.
 
     `name` holds more than one where the order of operations decides between them.
 
-    `borderline`: on another machine, where sums run in another order, some of its cases conform.
+    `borderline`: some of its cases conform, or may on another machine, where sums run in another order.
     """
 
-    implementation: str
+    implementation: tuple[str, ...]
     case: tuple[str, ...]
     verdict: str
     name: tuple[str, ...]
@@ -38,7 +39,8 @@ class Deviation:
     number: int = 0
 
     def __str__(self) -> str:
-        return f"deviation {self.number} ({self.implementation}, {', '.join(self.case)})"
+        names = ", ".join(self.implementation)
+        return f"deviation {self.number} ({names}; {', '.join(self.case)})"
 
     def applies(self, device: str, version: str | None) -> bool:
         if not fnmatchcase(device, self.device):
@@ -75,7 +77,7 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
     for name, value in entry.items():
         if name not in known:
             raise UserError(f"{where}: unknown field {name!r}; known: {', '.join(known)}")
-        kinds = {"case": (str, list), "name": (str, list), "borderline": (bool,)}.get(name, (str,))
+        kinds = (str, list) if name in _LISTS else (bool,) if name == "borderline" else (str,)
         if not isinstance(value, kinds):
             raise UserError(f"{where}: {name} is of the wrong type")
     for name in ("implementation", "case", "verdict", "name", "reason"):
@@ -87,7 +89,7 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
         SpecifierSet(entry.get("versions", ""))
     except InvalidSpecifier as error:
         raise UserError(f"{where}: versions: {error}") from None
-    lists = {field: _texts(entry[field], f"{where}: {field}") for field in ("case", "name")}
+    lists = {field: _texts(entry[field], f"{where}: {field}") for field in _LISTS}
     return Deviation(**{**entry, **lists, "number": number})
 
 
@@ -119,7 +121,7 @@ class Record:
             self._applying[implementation] = [
                 deviation
                 for deviation in self.deviations
-                if fnmatchcase(implementation, deviation.implementation)
+                if any(fnmatchcase(implementation, p) for p in deviation.implementation)
                 and deviation.applies(self.device, version)
             ]
         for deviation in self._applying[implementation]:
@@ -149,11 +151,14 @@ def matches_nothing(
     """Entries whose globs match no implementation of the package, or no case of the catalogue."""
     names, ids = tuple(implementations), tuple(cases)
     for deviation in deviations:
-        some_name = any(fnmatchcase(name, deviation.implementation) for name in names)
+        every_name = all(
+            any(fnmatchcase(name, pattern) for name in names)
+            for pattern in deviation.implementation
+        )
         every_glob = all(
             any(fnmatchcase(case, pattern) for case in ids) for pattern in deviation.case
         )
-        if not (some_name and every_glob):
+        if not (every_name and every_glob):
             yield deviation
 
 

@@ -21,6 +21,7 @@ def _drafts() -> Iterator[Draft]:
     for operation in ("train", "infer", "grad"):
         for channels in _CHANNELS:
             yield _draft(operation, "NC", (6, channels), f"{channels}-channels")
+        for channels in (5, 17, 65):
             yield _draft(operation, "NCHW", (2, 3, 1, channels), f"{channels}-channels-rank-4")
         yield _draft(operation, "NC", (4, 4), "rows-equal-channels")
         yield _draft(operation, "NCL", (2, 4, 4), "length-equals-channels")
