@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from conformance.catalogue.draft import Draft, Draw, Family
 
-_SHAPES = {"large": (16, 5), "small": (7, 5), "other-channels": (8, 4)}
+_SHAPES = {"large": (7, 3), "small": (3, 3), "other-channels": (8, 4)}
 
 
 def _drafts() -> Iterator[Draft]:

@@ -8,7 +8,7 @@ from conformance.catalogue.draft import DTYPES, Draft, Draw, Family
 from conformance.formula import ACTIVATIONS
 
 _EPSILON = 1e-8
-_SIZES = {"wide": (16, 4, 5), "narrow": (8, 6, 3), "two-rows": (2, 3, 3)}
+_SIZES = {"wide": (8, 4, 5), "narrow": (16, 5, 3), "square": (8, 4, 4), "two-rows": (2, 3, 3)}
 
 
 def _drafts() -> Iterator[Draft]:
@@ -16,7 +16,7 @@ def _drafts() -> Iterator[Draft]:
         for how, (rows, inputs, outputs) in _SIZES.items():
             for activation in ACTIVATIONS:
                 yield _draft(dtype, how, activation, rows, inputs, outputs)
-        yield _draft(dtype, "offset", "identity", 8, 6, 3, offset=100.0)
+        yield _draft(dtype, "offset", "identity", 8, 4, 3, offset=100.0)
 
 
 def _draft(

@@ -49,7 +49,6 @@ def _draft(
         inputs |= (given if "infer" in operation else {}) | draw.affine(channels)
     if "grad" in operation:
         inputs["dy"] = to_layout(draw.bell(shape) + 0.3, layout)
-    rows = shape[0] // 2
     return Draft(
         name,
         operation,
@@ -58,7 +57,7 @@ def _draft(
         1e-3,
         f"{dtype} x{', parameters in float32' * mixed}",
         inputs,
-        attributes={"batches": [rows, rows], "rates": [0.1, 0.1]} if operation == "update" else {},
+        attributes={"batches": [shape[0]], "rates": [0.1]} if operation == "update" else {},
         dtypes={key: "float32" for key in inputs if mixed and key in _PARAMETERS},
     )
 
@@ -67,8 +66,8 @@ def _dense(dtype: str, activation: str) -> Draft:
     name = f"dense-{dtype}-{activation}"
     draw = Draw(f"dtypes/{name}")
     inputs = {
-        "x": draw.activations((8, 6)),
-        "w": draw.bell((6, 3)) / 6**0.5,
+        "x": draw.activations((8, 4)),
+        "w": draw.bell((4, 3)) / 2,
         **draw.affine(3),
     }
     comment = f"a dense layer in {dtype}, {activation}"

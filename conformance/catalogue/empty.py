@@ -13,7 +13,7 @@ _SHAPES = {"no-rows": ("NC", (0, 3)), "no-length": ("NCL", (2, 0, 3))}
 
 def _drafts() -> Iterator[Draft]:
     for dtype in DTYPES:
-        for how in _SHAPES:
+        for how in _SHAPES if dtype == "float32" else ("no-rows",):
             for operation in ("train", "infer", "update", "grad", "grad-infer"):
                 yield _draft(operation, dtype, how)
 

@@ -33,7 +33,7 @@ def _drafts() -> Iterator[Draft]:
             yield _offset(dtype, offset, near=True)
             yield _offset(dtype, offset, near=False)
         yield _draft("infer", dtype, "fresh-layer", mean=np.zeros(4), var=np.ones(4))
-        yield _single_row(dtype)
+    yield _single_row("float32")
 
 
 def _draft(operation: str, dtype: str, how: str, **special: np.ndarray) -> Draft:

@@ -24,7 +24,7 @@ def _drafts() -> Iterator[Draft]:
 def _draft(operation: str, dtype: str, value: str, gamma_zero: bool = False) -> Draft:
     name = f"{operation}-{dtype}-{value}{'-gamma-0' if gamma_zero else ''}"
     draw = Draw(f"nonfinite/{name}")
-    x = draw.activations(_SHAPE)
+    x = draw.activations((14, 3) if operation == "update" else _SHAPE)
     x[3, 1] = _VALUES[value]
     statistics, affine = draw.statistics(_SHAPE[-1]), draw.affine(_SHAPE[-1])
     if gamma_zero:
@@ -36,7 +36,7 @@ def _draft(operation: str, dtype: str, value: str, gamma_zero: bool = False) -> 
         inputs |= (statistics if "infer" in operation else {}) | affine
     if "grad" in operation:
         inputs["dy"] = draw.bell(_SHAPE) + 0.3
-    update = {"batches": [4, 3], "rates": [0.1, 0.1]} if operation == "update" else {}
+    update = {"batches": [7, 7], "rates": [0.1, 0.1]} if operation == "update" else {}
     comment = f"one {value} in the second of three channels{', gamma 0 there' * gamma_zero}"
     return Draft(name, operation, dtype, "NC", 1e-3, comment, inputs, attributes=update)
 

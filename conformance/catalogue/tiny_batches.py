@@ -14,14 +14,19 @@ def _drafts() -> Iterator[Draft]:
         for dtype in DTYPES:
             for values in (1, 2, 3):
                 yield _draft(operation, dtype, values, "rows", "NC", (values, _CHANNELS))
-                yield _draft(operation, dtype, values, "length", "NCL", (1, values, _CHANNELS))
-                yield _draft(operation, dtype, values, "width", "NHWC", (1, 1, values, _CHANNELS))
+            if dtype == "float32":
+                yield _draft(operation, dtype, 1, "width", "NHWC", (1, 1, 1, _CHANNELS))
+                for values in (2, 3):
+                    shape = (1, values, _CHANNELS)
+                    yield _draft(operation, dtype, values, "length", "NCL", shape)
+                    yield _draft(operation, dtype, values, "length", "NLC", shape)
 
 
 def _draft(
     operation: str, dtype: str, values: int, made_by: str, layout: str, shape: tuple[int, ...]
 ) -> Draft:
-    name = f"{operation}-{dtype}-{values}-by-{made_by}"
+    last = "-channels-last" * (layout == "NLC")
+    name = f"{operation}-{dtype}-{values}-by-{made_by}{last}"
     draw = Draw(f"tiny-batches/{name}")
     return Draft(
         name,

@@ -10,18 +10,9 @@ import numpy as np
 from conformance.catalogue.draft import DTYPES, Draft, Draw, Family, layouts_of, to_layout
 from conformance.generator import Random
 
-# Channels last. Odd counts leave a tail behind every vector length; N = C, L = C and one channel
-# are the shapes in which a wrong axis goes unnoticed elsewhere.
-_SHAPES = (
-    (16, 5),
-    (5, 5),
-    (9, 1),
-    (6, 17),
-    (4, 7, 3),
-    (2, 5, 5),
-    (2, 4, 3, 5),
-    (2, 3, 2, 3, 2),
-)
+# Channels last. Most families keep to these shapes and a few others, since compiled frameworks
+# compile once for each; family channels has the special ones.
+_SHAPES = ((16, 5), (4, 7, 3), (2, 4, 3, 5), (2, 3, 2, 3, 2))
 _MANY_ROWS = (1031, 3)
 _GENERATED = Random(seed=2015, bits=22, offset=-1500000, exponent=-20)
 
