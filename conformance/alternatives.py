@@ -68,6 +68,15 @@ def _outside(xp: Any, var: Any, epsilon: Any) -> Any:
     return xp.sqrt(var) + epsilon
 
 
+def _slope_of_unbiased(xp: Any, x: Any, var: Any, divisor: Any, along: Any) -> Any:
+    values = values_per_channel(xp, x)
+    return along * values / (values - 1)
+
+
+def _slope_outside(xp: Any, x: Any, var: Any, divisor: Any, along: Any) -> Any:
+    return along * divisor / xp.sqrt(var)
+
+
 def _ignored(xp: Any, var: Any, epsilon: Any) -> Any:
     return xp.sqrt(var)
 
@@ -101,9 +110,13 @@ def _same_name(
 
 
 def _normalization(
-    key: str, verdict: str, meaning: str, deviation: Callable[..., Any]
+    key: str,
+    verdict: str,
+    meaning: str,
+    deviation: Callable[..., Any],
+    slope: Callable[..., Any] | None = None,
 ) -> Alternative:
-    """Another divisor, in every operation that normalizes."""
+    """Another divisor, in every operation that normalizes; gradients are those of what it gives."""
     other = partial(normalize, deviation=deviation)
     return _same_name(
         key,
@@ -112,7 +125,7 @@ def _normalization(
         {
             "train": partial(train, normalize=other),
             "infer": partial(infer, normalize=other),
-            "grad": partial(grad, deviation=deviation),
+            "grad": partial(grad, deviation=deviation, slope=slope),
             "grad-infer": partial(grad_infer, deviation=deviation),
             "dense": partial(dense, train=partial(train, normalize=other)),
         },
@@ -245,7 +258,7 @@ ALTERNATIVES = (
         "normalized by the unbiased variance, n/(n-1) of the population variance",
         {
             "train": partial(train, moments=_unbiased_moments),
-            "grad": partial(grad, moments=_unbiased_moments),
+            "grad": partial(grad, moments=_unbiased_moments, slope=_slope_of_unbiased),
             "dense": partial(dense, train=partial(train, moments=_unbiased_moments)),
         },
     ),
@@ -254,6 +267,7 @@ ALTERNATIVES = (
         "wrong",
         "epsilon is added to the standard deviation, not to the variance",
         _outside,
+        _slope_outside,
     ),
     _normalization("epsilon-ignored", "wrong", "epsilon is not added to the variance", _ignored),
     _clamped(1e-5, "1e-5"),

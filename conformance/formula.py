@@ -119,13 +119,21 @@ def grad(
     *,
     moments: Callable[..., Any] = moments,
     deviation: Callable[..., Any] = standard_deviation,
+    slope: Callable[..., Any] | None = None,
 ) -> Outputs:
-    """Gradients through training forward, the batch statistics included (Algorithm 1's backward pass)."""
+    """Gradients through training forward, the batch statistics included (Algorithm 1's backward pass).
+
+    `slope` multiplies by twice the divisor times its derivative by the population variance, which
+    is 1 for the reference.
+    """
     axes = batch_axes(x)
     mean, var = moments(xp, x)
     divisor = deviation(xp, var, epsilon)
     normalized = (x - mean) / divisor
-    centered = dy - xp.mean(dy, axis=axes) - normalized * xp.mean(dy * normalized, axis=axes)
+    along = normalized * xp.mean(dy * normalized, axis=axes)
+    if slope is not None:
+        along = slope(xp, x, var, divisor, along)
+    centered = dy - xp.mean(dy, axis=axes) - along
     return {"dx": gamma * centered / divisor, **_affine_gradients(xp, normalized, dy)}
 
 

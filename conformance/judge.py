@@ -69,6 +69,11 @@ class Question:
     rejects: bool = False
     promoted: frozenset[str] = frozenset()
 
+    def precision_of(self, output: str) -> Precision:
+        """The format that an output is due in: x's own, or for one number a channel its parameters'."""
+        wider = next(iter(self.promoted), self.dtype)
+        return PRECISIONS[self.dtype if output in IN_LAYOUT else wider]
+
     @property
     def policy_keys(self) -> list[str]:
         return [k for k in self.expected if k in self.formulas and self._verdict(k) == POLICY]
@@ -148,10 +153,12 @@ def judge(question: Question, answer: Answer) -> Judgement:
 
 
 def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
-    precision = PRECISIONS[question.dtype]
+    precisions = {name: question.precision_of(name) for name in got}
     reference = question.expected["reference"]
-    ratios = {name: _ratio(got[name], reference[name], precision) for name in got}
-    errors = {name: _errors(got[name], reference[name], ratios[name], precision) for name in got}
+    ratios = {name: _ratio(got[name], reference[name], precisions[name]) for name in got}
+    errors = {
+        name: _errors(got[name], reference[name], ratios[name], precisions[name]) for name in got
+    }
     worst = max((error["ratio"] for error in errors.values() if error), default=0.0)
     most = limit(question.values_per_channel)
 
@@ -172,7 +179,7 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
     def follows(key: str, name: str) -> Any:
         """Where an output follows a formula, or has no number to follow."""
         expectation = question.expected[key][name]
-        within = _ratio(got[name], expectation, precision) <= most
+        within = _ratio(got[name], expectation, precisions[name]) <= most
         return within | (np.isnan(expectation.value) & answered[name])
 
     spared = {name: np.zeros(ratios[name].shape, dtype=bool) for name in got}
@@ -194,7 +201,7 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
             return judged(named.verdict, named.name, named.meaning)
     # Half of the digits right: the formula is recognizably followed, with too large an error.
     strange = any(np.any(undefined[name] & ~answered[name]) for name in got)
-    if worst <= 1 / math.sqrt(precision.working.unit_roundoff) and not strange:
+    if worst <= 1 / math.sqrt(PRECISIONS[question.dtype].working.unit_roundoff) and not strange:
         return judged(INACCURATE, "unexplained")
     return judged(WRONG, "unexplained")
 

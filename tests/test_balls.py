@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+from conformance.alternatives import ALTERNATIVES
 from conformance.arithmetic import balls
-from conformance.formula import ALTERNATIVES, REFERENCE
+from conformance.formula import REFERENCE
 
 BITS = 256
 DIGITS = 120
@@ -101,22 +102,27 @@ def statistics(key, x):
 
 
 def element(key, x, mean, var, gamma, beta, epsilon):
-    clamped = {"epsilon-clamped-1e-5": 1e-5, "epsilon-clamped-1.001e-5": 1.001e-5}
-    if key in clamped:
-        epsilon = max(epsilon, mpf(clamped[key]))
-    root = mpmath.sqrt(var + epsilon)
-    if key == "epsilon-outside-sqrt":
-        root = mpmath.sqrt(var) + epsilon
-    if key == "epsilon-ignored":
-        root = mpmath.sqrt(var)
+    root = root_of(key, var, epsilon)
     if root == 0:
         return mpf("nan")
     return x * (gamma / root) + (beta - mean * (gamma / root))
 
 
-def in_balls(formula, inputs, epsilon, bits=BITS):
+def root_of(key, var, epsilon):
+    clamped = {"epsilon-clamped-1e-5": 1e-5, "epsilon-clamped-1.001e-5": 1.001e-5}
+    if key in clamped:
+        epsilon = max(epsilon, mpf(clamped[key]))
+    if key == "epsilon-outside-sqrt":
+        return mpmath.sqrt(var) + epsilon
+    if key == "epsilon-ignored":
+        return mpmath.sqrt(var)
+    return mpmath.sqrt(var + epsilon)
+
+
+def in_balls(formula, inputs, epsilon, bits=BITS, **others):
     with balls.working_precision(bits):
-        return formula(balls, *map(balls.array, inputs), balls.array(epsilon))
+        others = {k: balls.array(v) if isinstance(v, np.ndarray) else v for k, v in others.items()}
+        return formula(balls, *map(balls.array, inputs), balls.array(epsilon), **others)
 
 
 def exactly(number):
@@ -130,8 +136,11 @@ def exactly(number):
 @every_epsilon
 def test_balls_hold_what_the_formula_gives(operation, key, formula, x, epsilon):
     inputs = inputs_of(operation, x)
-    got = in_balls(formula, inputs, epsilon)
-    expected = by_hand(operation, key, inputs, epsilon)
+    hold(in_balls(formula, inputs, epsilon), by_hand(operation, key, inputs, epsilon))
+
+
+def hold(got, expected):
+    """Each ball holds the value by hand, and its nearest double is the value's."""
     assert got.keys() == expected.keys()
     for name, array in got.items():
         nearest = balls.nearest(array, np.ones(array.shape))
@@ -147,6 +156,172 @@ def test_balls_hold_what_the_formula_gives(operation, key, formula, x, epsilon):
             assert abs(exactly(ball.mid()) - value) <= exactly(ball.rad()) + slack
             # What 120 digits left of a zero is not its nearest double.
             assert double == (0.0 if abs(value) < slack else float(value))
+
+
+# The other operations
+
+
+def formulas(operation):
+    keys = [(a.key, a.operations[operation]) for a in ALTERNATIVES if operation in a.operations]
+    pairs = [("reference", REFERENCE[operation]), *keys]
+    return pytest.mark.parametrize(("key", "formula"), pairs, ids=[key for key, _ in pairs])
+
+
+SOME = ("random", "random, rank 4", "offset 1e6", "zero variance", "two rows", "three rows")
+some_inputs = pytest.mark.parametrize("x", [DATA[name] for name in SOME], ids=SOME)
+
+
+def parameters(seed):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0.5, 2, CHANNELS) * [1, -1, 1], rng.uniform(-2, 2, CHANNELS)
+
+
+def columns(array):
+    return [[mpf(float(v)) for v in c] for c in array.reshape(-1, array.shape[-1]).T]
+
+
+def number_of(a):
+    return mpf(float(a))
+
+
+def rows_of(columns):
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def derivative(key, x, dy, gamma, epsilon):
+    """Of sum(dy * y) by each x, from the derivatives of the mean, the variance and the root."""
+    m = len(x)
+    mean, var, _ = statistics(key, x)
+    root = root_of(key, var, epsilon)
+    if root == 0:
+        return [mpf("nan")] * m
+    if key == "statistics-held-constant":
+        return [gamma * d / root for d in dy]
+    by_root = -sum(d * gamma * (v - mean) for v, d in zip(x, dy, strict=True)) / root**2
+    inner = root - number_of(epsilon) if key == "epsilon-outside-sqrt" else root
+    degrees = m - 1 if key == "unbiased-variance" else m
+    by_mean = -sum(d * gamma / root for d in dy)
+    if inner == 0:
+        return [mpf("nan")] * m
+    by_var = by_root / (2 * inner)
+    return [
+        gamma * d / root + by_mean / m + by_var * 2 * (v - mean) / degrees
+        for v, d in zip(x, dy, strict=True)
+    ]
+
+
+@formulas("grad")
+@some_inputs
+@every_epsilon
+def test_balls_hold_the_derivatives_of_training(key, formula, x, epsilon):
+    gamma, beta = parameters(21)
+    dy = np.random.default_rng(22).normal(size=x.shape) + 0.3
+    got = in_balls(formula, (x, gamma, beta), epsilon, dy=dy)
+    expected = {"dx": [], "dgamma": [], "dbeta": []}
+    for c, (v, d) in enumerate(zip(columns(x), columns(dy), strict=True)):
+        mean, var, _ = statistics(key, v)
+        root = root_of(key, var, mpf(epsilon))
+        expected["dx"].append(derivative(key, v, d, number_of(gamma[c]), mpf(epsilon)))
+        products = sum(a * (b - mean) for a, b in zip(d, v, strict=True))
+        expected["dgamma"].append(products / root if root else mpf("nan"))
+        expected["dbeta"].append(sum(d))
+    hold(got, {**expected, "dx": rows_of(expected["dx"])})
+
+
+@formulas("grad-infer")
+@some_inputs
+@every_epsilon
+def test_balls_hold_the_derivatives_of_inference(key, formula, x, epsilon):
+    gamma, beta = parameters(23)
+    mean, var = beta + 0.5, np.array([0.3, 1e-7, 20.0])
+    dy = np.random.default_rng(24).normal(size=x.shape) + 0.3
+    got = in_balls(formula, (x, mean, var, gamma, beta), epsilon, dy=dy)
+    expected = {"dx": [], "dgamma": [], "dbeta": []}
+    for c, (v, d) in enumerate(zip(columns(x), columns(dy), strict=True)):
+        root = root_of(key, number_of(var[c]), mpf(epsilon))
+        expected["dx"].append([number_of(gamma[c]) * a / root for a in d])
+        products = sum(a * (b - number_of(mean[c])) for a, b in zip(d, v, strict=True))
+        expected["dgamma"].append(products / root)
+        expected["dbeta"].append(sum(d))
+    hold(got, {**expected, "dx": rows_of(expected["dx"])})
+
+
+BATCHES, RATES = (7, 2, 8), (0.25, 0.1, 0.9)
+
+
+@formulas("update")
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_balls_hold_the_running_statistics(key, formula, offset):
+    x = random(25, sum(BATCHES)) + offset
+    mean, var = np.array([0.5, -40.0, 3.0]), np.array([0.02, 9.0, 1.5])
+    rates = [balls.array(rate) for rate in RATES]
+    got = in_balls(formula, (x, mean, var), 1e-3, rates=rates, batches=BATCHES)
+    got = {name: np.array(batches, dtype=object) for name, batches in got.items()}
+    expected = {"running_mean": [], "running_var": []}
+    for c, column in enumerate(columns(x)):
+        states = running(key, column, number_of(mean[c]), number_of(var[c]))
+        for name, state in zip(expected, zip(*states, strict=True), strict=True):
+            expected[name].append(state)
+    hold(got, {name: rows_of(states) for name, states in expected.items()})
+
+
+def running(key, column, mean, var):
+    """(mean, var) after each batch: sums of all that came, each with the weight that it has left."""
+    old, news, weights, states = mpf(1), [], [], []
+    start = 0
+    for size, number in zip(BATCHES, RATES, strict=True):
+        rate = number_of(number)
+        batch_mean, batch_var, reported = statistics(key, column[start : start + size])
+        start += size
+        if key == "momentum-inverted-unbiased":
+            reported = batch_var * size / (size - 1)
+        if key.startswith("momentum-inverted"):
+            rate = 1 - rate
+        rate = {"statistics-frozen": mpf(0), "statistics-replaced": mpf(1)}.get(key, rate)
+        if key == "standard-deviation-averaged":
+            reported = mpmath.sqrt(reported)
+        old *= 1 - rate
+        weights = [weight * (1 - rate) for weight in weights] + [rate]
+        news.append((batch_mean, reported))
+        sums = [sum(w * new[k] for w, new in zip(weights, news, strict=True)) for k in (0, 1)]
+        if key == "zero-debiased":
+            states.append([total / (1 - old) for total in sums])
+        else:
+            states.append(
+                [old * first + total for first, total in zip((mean, var), sums, strict=True)]
+            )
+    return states
+
+
+ACTIVATED = {
+    "identity": lambda y: y,
+    "relu": lambda y: max(y, mpf(0)),
+    "tanh": lambda y: 1 - 2 / (mpmath.exp(2 * y) + 1),
+    "sigmoid": lambda y: (mpmath.tanh(y / 2) + 1) / 2,
+}
+
+
+@formulas("dense")
+@pytest.mark.parametrize("activation", ACTIVATED)
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_balls_hold_a_dense_layer(key, formula, activation, epsilon):
+    x, (gamma, beta) = np.random.default_rng(26).normal(size=(9, 4)), parameters(27)
+    w = np.random.default_rng(28).normal(size=(4, CHANNELS))
+    got = in_balls(formula, (x, w, gamma, beta), epsilon, activation=activation)
+    expected = []
+    for c in range(CHANNELS):
+        z = [
+            sum(number_of(a) * number_of(b) for a, b in zip(row, w[:, c], strict=True)) for row in x
+        ]
+        mean, var, _ = statistics(key, z)
+        affine = number_of(gamma[c]), number_of(beta[c])
+        y = [element(key, v, mean, var, *affine, mpf(epsilon)) for v in z]
+        expected.append([ACTIVATED[activation](v) for v in y])
+    hold(got, {"y": rows_of(expected)})
+
+
+def test_every_operation_is_held_against_mpmath():
+    assert set(REFERENCE) == {"train", "infer", "grad", "grad-infer", "update", "dense"}
 
 
 @every_formula

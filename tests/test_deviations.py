@@ -35,7 +35,7 @@ def load(folder: Path, text: str) -> tuple[Deviation, ...]:
 
 
 def deviation(implementation="mine", case="a/*", verdict="wrong", name="odd", **others):
-    return Deviation(implementation, (case,), verdict, (name,), "A reason.", **others)
+    return Deviation((implementation,), (case,), verdict, (name,), "A reason.", **others)
 
 
 def record(*deviations, versions=None, device="cpu") -> Record:
@@ -49,7 +49,7 @@ def record(*deviations, versions=None, device="cpu") -> Record:
 
 def test_an_entry_is_loaded_with_its_defaults(tmp_path):
     assert load(tmp_path, ENTRY) == (
-        Deviation("mine", ("a/*",), "wrong", ("odd",), "Whoever divides by it.", number=1),
+        Deviation(("mine",), ("a/*",), "wrong", ("odd",), "Whoever divides by it.", number=1),
     )
 
 
@@ -62,8 +62,8 @@ def test_case_and_name_may_be_lists(tmp_path):
 def test_entries_are_numbered_and_say_what_they_are_about(tmp_path):
     entries = load(tmp_path, ENTRY + ENTRY)
     assert [str(entry) for entry in entries] == [
-        "deviation 1 (mine, a/*)",
-        "deviation 2 (mine, a/*)",
+        "deviation 1 (mine; a/*)",
+        "deviation 2 (mine; a/*)",
     ]
 
 
@@ -137,7 +137,7 @@ def test_without_an_entry_only_conforming_is_as_recorded():
 
 
 def test_with_an_entry_only_its_verdict_and_one_of_its_names_are_as_recorded():
-    entry = Deviation("mine", ("a/*",), "policy", ("nan", "beta"), "A reason.")
+    entry = Deviation(("mine",), ("a/*",), "policy", ("nan", "beta"), "A reason.")
     held = record(entry)
     assert held.is_as_recorded("mine", "a/1", "policy", "nan")
     assert held.is_as_recorded("mine", "a/1", "policy", "beta")
@@ -225,7 +225,7 @@ def test_an_entry_whose_globs_match_nothing_is_found():
     fine = deviation()
     unknown_name = deviation(implementation="theirs")
     unknown_case = deviation(case="b/*")
-    one_glob_of_two = Deviation("mine", ("a/1", "a/3"), "wrong", ("odd",), "A reason.")
+    one_glob_of_two = Deviation(("mine",), ("a/1", "a/3"), "wrong", ("odd",), "A reason.")
     entries = (fine, unknown_name, unknown_case, one_glob_of_two)
     stale = list(matches_nothing(entries, ["mine", "yours"], ["a/1", "a/2"]))
     assert stale == [unknown_name, unknown_case, one_glob_of_two]
@@ -285,7 +285,7 @@ def test_no_entry_of_the_record_is_hidden_behind_others():
             (name, case)
             for name in registry.built_in()
             for case in cases
-            if fnmatchcase(name, entry.implementation)
+            if any(fnmatchcase(name, glob) for glob in entry.implementation)
             and any(fnmatchcase(case, glob) for glob in entry.case)
         }
         for other in entries[:index]:
@@ -293,7 +293,7 @@ def test_no_entry_of_the_record_is_hidden_behind_others():
                 pairs -= {
                     (name, case)
                     for name, case in pairs
-                    if fnmatchcase(name, other.implementation)
+                    if any(fnmatchcase(name, glob) for glob in other.implementation)
                     and any(fnmatchcase(case, glob) for glob in other.case)
                 }
         assert pairs, str(entry)

@@ -39,7 +39,14 @@ def expectation(value, scale=SCALE) -> Expectation:
 
 
 def question(
-    value, *alternatives, values=1, policies=(), scale=SCALE, dtype="float64", **statistics
+    value,
+    *alternatives,
+    values=1,
+    policies=(),
+    scale=SCALE,
+    dtype="float64",
+    required=1,
+    **statistics,
 ) -> Question:
     """One that asks for y; each alternative is (key, verdict, value of y[, scale])."""
     reference = {"y": expectation(value, scale)}
@@ -54,6 +61,7 @@ def question(
         dtype=dtype,
         values_per_channel=values,
         shapes=shapes,
+        required=required,
         positions=None,
         beta=np.full(np.shape(value), BETA),
         expected=expected,

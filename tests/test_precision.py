@@ -58,3 +58,17 @@ def test_ulp_at_a_power_of_two_is_the_distance_to_the_next_larger_number(name):
 def test_ulp_of_zero_is_the_smallest_subnormal(name):
     precision = PRECISIONS[name]
     assert precision.ulp(np.array(0.0)) == precision.smallest_subnormal
+
+
+@pytest.mark.parametrize(
+    ("name", "working"),
+    [
+        ("float16", "float32"),
+        ("bfloat16", "float32"),
+        ("float32", "float32"),
+        ("float64", "float64"),
+    ],
+)
+def test_half_precisions_are_computed_in_float32_and_others_in_themselves(name, working):
+    assert PRECISIONS[name].working is PRECISIONS[working]
+    assert PRECISIONS[name].working.working is PRECISIONS[working]

@@ -86,8 +86,68 @@ def test_mean_rounds_for_the_sum_of_magnitudes_and_for_the_division():
     assert mean.shape == (1,)
     assert mean.value == [-1]
     assert mean.error == [(1 + 1 + 2 + 0) / 4 + (1 + 2 + 3 + 6) / 4 + 1]
-    assert mean.floor == [-6]
+    assert mean.floor == [-np.inf]
     assert mean.peak == [1 + 2 + 3 + 6]
+
+
+def test_the_floor_of_a_mean_is_kept_only_where_it_is_not_negative():
+    for floors, floor in (([1.0, 2.0], 0), ([-3.0, 2.0], -np.inf)):
+        values = np.array([[3.0], [4.0]])
+        a = Rounded(MODEL, values, 0 * values, np.array(floors).reshape(2, 1), values)
+        assert rounding.mean(a, axis=(0,)).floor == [floor]
+
+
+def test_sum_rounds_once_for_the_sum_of_magnitudes():
+    values, errors = np.array([[1.0], [-2], [3], [-6]]), np.array([[1.0], [1], [2], [0]])
+    total = rounding.sum(Rounded(MODEL, values, errors, values, abs(values)), axis=(0,))
+    assert total.shape == (1,)
+    assert total.value == [-4]
+    assert total.error == [(1 + 1 + 2 + 0) + (1 + 2 + 3 + 6)]
+    assert total.floor == [-4]
+    assert total.peak == [1 + 2 + 3 + 6]
+
+
+def test_matmul_rounds_once_for_the_products_and_once_for_their_sum():
+    a = number([[1.0, -2.0, 3.0]], [[1.0, 0.0, 2.0]])
+    b = number([[4.0], [5.0], [-6.0]], [[0.0], [3.0], [1.0]])
+    product = a @ b
+    magnitude = 1 * 4 + 2 * 5 + 3 * 6
+    carried = (1 * 0 + 2 * 3 + 3 * 1) + (1 * 4 + 0 * 5 + 2 * 6) + 2 * magnitude
+    assert product.value == [[-24]]
+    assert product.error == [[carried + 24]]
+    assert product.floor == [[-np.inf]]
+    assert product.peak == [[magnitude]]
+
+
+@pytest.mark.parametrize("x", [-20.0, -1.5, -1e-3, 0.0, 0.5, 3.0])
+@pytest.mark.parametrize("error", [0.0, 7.0])
+def test_tanh_and_exp_carry_the_error_by_their_slope(x, error):
+    tanh, exp = rounding.tanh(number(x, error)), rounding.exp(number(x, error))
+    assert (tanh.value, tanh.floor) == (np.tanh(x), -1)
+    assert tanh.error == pytest.approx(
+        error / np.cosh(x) ** 2 + abs(np.tanh(x)), rel=1e-5, abs=1e-8
+    )
+    assert (exp.value, exp.floor) == (np.exp(x), 0)
+    assert exp.error == pytest.approx((error + 1) * np.exp(x), rel=1e-5)
+
+
+@pytest.mark.parametrize("function", [rounding.tanh, rounding.exp])
+def test_tanh_and_exp_carry_a_large_error_the_way_it_goes_further(function):
+    wide = function(number(0.0, 1 / REACH))
+    plain = np.tanh if function is rounding.tanh else np.exp
+    furthest = max(plain(1.0) - plain(0.0), plain(0.0) - plain(-1.0))
+    assert wide.error == pytest.approx(furthest / REACH + abs(plain(0.0)))
+
+
+def test_a_sigmoid_stays_away_from_one_over_zero():
+    y = number(-80.0, 100.0, model=UNSTABLE)
+    assert np.isfinite((1 / (1 + rounding.exp(0 - y))).error)
+
+
+def test_a_mean_of_nothing_is_not_a_number():
+    nothing = Rounded.exact(MODEL, np.empty((0, 3)))
+    assert np.isnan(rounding.mean(nothing, axis=(0,)).value).all()
+    np.testing.assert_array_equal(rounding.sum(nothing, axis=(0,)).value, np.zeros(3))
 
 
 def test_maximum_keeps_the_error_and_raises_the_floor():

@@ -45,14 +45,14 @@ class Mine:
     channel_axis = -1
 
     def train(self, x, gamma, beta, epsilon):
-        if x.shape == (9, 1):
+        if x.shape == (6, 3):
             HARM
         X = x.astype(np.float64)
         y = gamma * (X - X.mean(axis=0)) / np.sqrt(X.var(axis=0) + epsilon) + beta
         return y.astype(x.dtype)
 """
-SOME_CASES = "typical/train-float32-NC-*"
-THE_CASE = "typical/train-float32-NC-9x1"
+SOME_CASES = "channels/train-NC-?-channels"
+THE_CASE = "channels/train-NC-3-channels"
 ONE_CASE = "tiny-batches/train-float32-3-by-rows"
 
 HOLD_THE_INTERPRETER = "ctypes.PyDLL(None).sleep(600)"
@@ -144,7 +144,7 @@ def test_the_reference_as_a_plain_function_is_green_on_all_cases(tmp_path):
     verdicts = seen(tmp_path / "r.jsonl")
     assert len(verdicts) >= 200
     assert all(
-        (verdict == "unsupported") == ("/infer-" in case) for (_, case), verdict in verdicts.items()
+        (verdict == "unsupported") != ("/train-" in case) for (_, case), verdict in verdicts.items()
     )
     assert not list(tmp_path.glob("*.partial"))
 
@@ -552,7 +552,7 @@ def record_less_one() -> str:
     """The text of the record without the entry that covers the case."""
     entries = RECORD.read_text(encoding="utf-8").split("[[deviation]]")
     glob = RECORDED_CASE.replace("float32", "*")
-    one = [e for e in entries if '"numpy.batch_norm*"' in e and f'case = "{glob}"' in e]
+    one = [e for e in entries if f'case = "{glob}"\n' in e and 'implementation = "*"' in e]
     assert len(one) == 1
     return "[[deviation]]".join(entry for entry in entries if entry is not one[0])
 
@@ -588,7 +588,7 @@ reason = "Nobody is hurt."
     answer = run_on_record(tmp_path, RECORD.read_text(encoding="utf-8") + entry)
     assert (answer.returncode, answer.stderr) == (1, "")
     assert answer.stdout.startswith("STALE deviation ")
-    assert "(nobody, " in answer.stdout
+    assert "(nobody; " in answer.stdout
 
 
 @pytest.mark.parametrize("borderline", ["false", "true"])

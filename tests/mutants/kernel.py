@@ -27,6 +27,7 @@ class Kernel(Implementation):
 
     framework = "numpy"
     channel_axis = -1
+    dtypes = ("float32", "float64")
     due: str | None = None
     verdicts = frozenset({"wrong", "inaccurate"})
 

@@ -79,7 +79,11 @@ FORMATS = (
 
 
 def _crude(power: int, only: type | None = None) -> Any:
-    """A reciprocal root with a relative error of 2**-power."""
+    """A reciprocal root with a relative error of 2**-power.
+
+    In float32 2**-20 is 16 roundoffs: shared among those that the formula is allowed anyway (the
+    mean, the variance, the root, the division), that is below the resolution of a ratio of 4.
+    """
 
     def crude(root: Any) -> Any:
         if only not in (None, root.dtype.type):
@@ -107,7 +111,6 @@ def _magic(steps: int) -> Any:
 ROOTS = (
     *(mutant(f"root-off-by-2**-{power}", root=_crude(power)) for power in (10, 12, 16, 18)),
     mutant("root-float32-off-by-2**-19", root=_crude(19, np.float32)),
-    mutant("root-float32-off-by-2**-20", root=_crude(20, np.float32)),
     mutant("root-float64-off-by-2**-40", root=_crude(40, np.float64)),
     mutant("root-float64-off-by-2**-48", root=_crude(48, np.float64)),
     *(mutant(f"root-fast-inverse-{steps}-steps", root=_magic(steps)) for steps in (0, 1, 2)),

@@ -1,6 +1,6 @@
 """Correct kernels that differ in how they sum, in the order of their operations, and in what they return.
 
-Each computes in the dtype of the case unless it says otherwise. `RIGHT` holds one class of each.
+Each computes in the dtype of the case, halves in float32, unless it says otherwise. `RIGHT` holds one class of each.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def _right(name: str, **steps: Any) -> type[Implementation]:
 
 
 RIGHT: tuple[type[Implementation], ...] = (
-    _right("sequential", total=sums.sequential),
+    _right("sequential", total=sums.sequential, largest=2**18),
     _right("sequential-channels-first", total=sums.sequential, channel_axis=1),
     _right("backwards", total=sums.backwards, channel_axis=1),
     _right("scattered", total=sums.scattered),
     _right("ascending", total=sums.ascending),
-    _right("pairwise", total=sums.pairwise),
+    _right("pairwise", total=sums.pairwise, largest=2**18),
     _right("lanes-4", total=sums.lanes(4)),
-    _right("lanes-8", total=sums.lanes(8), channel_axis=1),
+    _right("lanes-8", total=sums.lanes(8), channel_axis=1, largest=2**18),
     _right("lanes-16", total=sums.lanes(16)),
     _right("lanes-32", total=sums.lanes(32), channel_axis=1),
     _right("blocks-16", total=sums.blocks(16)),
@@ -35,8 +35,8 @@ RIGHT: tuple[type[Implementation], ...] = (
     _right("kahan", total=sums.kahan),
     _right("neumaier", total=sums.neumaier, channel_axis=1),
     _right("fsum", total=sums.correctly_rounded),
-    _right("add-reduce", statistics_too=False),
-    _right("numpy-mean-var", moments=moments.from_numpy, channel_axis=1),
+    _right("add-reduce", statistics_too=False, largest=2**25),
+    _right("numpy-mean-var", moments=moments.from_numpy, channel_axis=1, largest=2**25),
     _right("welford", moments=moments.welford),
     _right("welford-lanes", moments=moments.welford_in_lanes, channel_axis=1),
     _right("chan", moments=moments.chan),

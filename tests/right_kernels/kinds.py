@@ -35,7 +35,16 @@ class FlushToZero(Kernel):
     name = "right-flush-to-zero"
 
     def inside(self, a: Any) -> Any:
-        return _flushed(a)
+        return _flushed(super().inside(a))
+
+    def total(self, rows: Any) -> Any:
+        return _flushed_total(rows)
+
+    def root(self, var: Any, epsilon: Any) -> Any:
+        return np.sqrt(_flushed(var + _flushed(np.asarray(epsilon, var.dtype))))
+
+    def outside(self, y: Any) -> Any:
+        return _flushed(y) if y.dtype.itemsize >= 4 else y
 
     def moments(self, x: Any) -> tuple[Any, Any]:
         rows = rows_of(x)
@@ -44,13 +53,12 @@ class FlushToZero(Kernel):
         return mean, _flushed(_flushed_total(squares) / len(rows))
 
     def normalize(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
-        radicand = _flushed(var + _flushed(np.asarray(epsilon, x.dtype)))
         scaled = _flushed(gamma * _flushed(x - mean))
-        return _flushed(_flushed(scaled / np.sqrt(radicand)) + beta)
+        return _flushed(_flushed(scaled / self.root(var, epsilon)) + beta)
 
 
 def _flushed_total(rows: Any) -> Any:
-    total = np.zeros_like(rows[0])
+    total = np.zeros(rows.shape[1:], rows.dtype)
     for row in rows:
         total = _flushed(total + row)
     return total
@@ -105,7 +113,7 @@ class RefusesEpsilonZero(Kernel):
 
 class InferOnly(Kernel):
     name = "right-infer-only"
-    train = None  # type: ignore[assignment]
+    train = update = grad = dense = None  # type: ignore[assignment]
 
 
 class PlainFunction(Implementation):
@@ -114,11 +122,15 @@ class PlainFunction(Implementation):
     name = "right-plain-function"
     framework = "numpy"
     channel_axis = -1
+    dtypes = ("float32", "float64")
+    largest = 2**25
 
     def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         return _batch_norm(rows_of(x), gamma, beta, epsilon).reshape(x.shape)
 
 
 def _batch_norm(z: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
+    if not len(z):
+        return z
     mean = z.mean(axis=0)
     return gamma * (z - mean) / np.sqrt(((z - mean) ** 2).mean(axis=0) + epsilon) + beta

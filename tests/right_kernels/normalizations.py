@@ -57,7 +57,7 @@ def nudged(ulps: int) -> Any:
         _: Kernel, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float
     ) -> Any:
         inverse = (1 / np.sqrt((var + epsilon).astype(np.longdouble))).astype(x.dtype)
-        finite = np.isfinite(inverse)
+        finite = np.isfinite(inverse) & (inverse > 0)
         for _step in range(abs(ulps)):
             towards = np.asarray(np.inf if ulps > 0 else 0, x.dtype)
             inverse = np.where(finite, np.nextafter(inverse, towards), inverse)

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def sequential(rows: Any) -> Any:
-    total = np.zeros_like(rows[0])
+    total = np.zeros(rows.shape[1:], rows.dtype)
     for row in rows:
         total = total + row
     return total
@@ -30,8 +30,8 @@ def ascending(rows: Any) -> Any:
 
 
 def pairwise(rows: Any) -> Any:
-    if len(rows) == 1:
-        return rows[0]
+    if len(rows) <= 1:
+        return sequential(rows)
     middle = len(rows) // 2
     return pairwise(rows[:middle]) + pairwise(rows[middle:])
 
@@ -51,7 +51,7 @@ def blocks(count: int) -> Any:
     """As GPUs do: blocks of `count` rows each in sequence, then a tree over the blocks."""
 
     def total(rows: Any) -> Any:
-        starts = range(0, len(rows), count)
+        starts = range(0, max(len(rows), 1), count)
         return pairwise(np.array([sequential(rows[start : start + count]) for start in starts]))
 
     return total
@@ -69,7 +69,7 @@ def butterfly(rows: Any) -> Any:
 
 
 def kahan(rows: Any) -> Any:
-    total = carried = np.zeros_like(rows[0])
+    total = carried = np.zeros(rows.shape[1:], rows.dtype)
     for row in rows:
         term = row - carried
         larger = total + term
@@ -79,7 +79,7 @@ def kahan(rows: Any) -> Any:
 
 
 def neumaier(rows: Any) -> Any:
-    total = carried = np.zeros_like(rows[0])
+    total = carried = np.zeros(rows.shape[1:], rows.dtype)
     for row in rows:
         larger = total + row
         lost = np.where(
