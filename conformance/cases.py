@@ -328,7 +328,11 @@ def _read_tensor(record: Any, dtype: str, where: str) -> np.ndarray | Deferred:
         deferred = Deferred(
             _generator(record["generator"], where), tuple(shape), target, record["sha256"], where
         )
-        return np.asarray(deferred) if count <= _SMALL else deferred
+        if count > _SMALL:
+            return deferred
+        tensor = np.asarray(deferred)
+        tensor.flags.writeable = False
+        return tensor
     if len(record["values"]) != count:
         _refuse(where, f"has {len(record['values'])} values, shape {shape} needs {count}")
     _check_numbers(record["values"], where)

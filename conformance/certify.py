@@ -7,13 +7,13 @@ range or has no finite value; the named alternatives of `conformance.formula` ar
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from conformance.alternatives import ALTERNATIVES, Alternative
+from conformance.alternatives import ALTERNATIVES
 from conformance.arithmetic import balls, rounding
 from conformance.arithmetic.weighted import Weighted, collapse, places_of
 from conformance.case import values_per_channel
@@ -160,11 +160,10 @@ class _Certified:
             found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
         found |= self.thin_batches()
         looser: Expected = {}
-        for alternative in _conventions_first():
-            if alternative is None:
-                if self.precision.working is not self.precision:
-                    found["native-precision"] = self.native(REFERENCE[self.operation])
-                continue
+        for alternative in ALTERNATIVES:
+            is_half = self.precision.working is not self.precision
+            if is_half and alternative.verdict == INACCURATE and "native-precision" not in found:
+                found["native-precision"] = self.native(REFERENCE[self.operation])
             if self.operation not in alternative.operations:
                 continue
             same_value = alternative.verdict == INACCURATE
@@ -269,13 +268,6 @@ class _Certified:
         factor = narrow.unit_roundoff / working.unit_roundoff
         scaled = {name: Expectation(e.value, e.scale * factor) for name, e in outputs.items()}
         return _beyond(scaled, rounded, narrow.largest) or scaled
-
-
-def _conventions_first() -> Iterator[Alternative | None]:
-    """All alternatives; None where native half precision has its place, before every mistake."""
-    yield from (a for a in ALTERNATIVES if a.verdict == CONVENTION)
-    yield None
-    yield from (a for a in ALTERNATIVES if a.verdict != CONVENTION)
 
 
 def _no_moments(xp: Any, x: Any) -> tuple[Any, Any]:

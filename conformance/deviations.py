@@ -131,18 +131,20 @@ class Record:
 
     def is_as_recorded(self, implementation: str, case: str, verdict: str, name: str) -> bool:
         deviation = self.find(implementation, case)
-        if deviation is not None:
-            return deviation.allows(verdict, name)
+        if deviation is not None and deviation.allows(verdict, name):
+            return True
         if implementation in self.implementations:
-            return verdict == CONFORMS
+            return deviation is None and verdict == CONFORMS
         return verdict in ACCEPTABLE
 
     def expected(self, implementation: str, case: str) -> str:
         """What is on record, in words."""
+        if implementation not in self.implementations:
+            return "anything acceptable"
         deviation = self.find(implementation, case)
-        if deviation is not None:
-            return f"{deviation.verdict}, {' or '.join(deviation.name)}"
-        return CONFORMS if implementation in self.implementations else "anything acceptable"
+        if deviation is None:
+            return CONFORMS
+        return f"{deviation.verdict}, {' or '.join(deviation.name)}"
 
 
 def matches_nothing(

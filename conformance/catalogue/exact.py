@@ -43,7 +43,7 @@ def _draft(operation: str, dtype: str, layout: str) -> Draft:
         operation,
         dtype,
         layout,
-        2.0**-10,
+        0.5,  # large enough to be seen in bfloat16
         "small integers and halves; mean and variance are exact",
         inputs,
         attributes=update,
