@@ -7,12 +7,10 @@ import ml_dtypes
 import numpy as np
 
 DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
-SMALLEST = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
 
 
 def tensor(record, dtype):
-    name, count = record.get("dtype", dtype), math.prod(record["shape"])
-    dtype = np.dtype(getattr(ml_dtypes, name, name))
+    dtype, count = np.dtype(record.get("dtype", dtype)), math.prod(record["shape"])
     if "values" in record:
         return np.array(record["values"], dtype=np.float64).astype(dtype).reshape(record["shape"])
     g = record["generator"]
@@ -30,7 +28,8 @@ def tensor(record, dtype):
 
 
 def ulp(value, dtype):
-    return np.ldexp(1.0, np.frexp(np.maximum(np.abs(value), SMALLEST[dtype]))[1] - DIGITS[dtype])
+    smallest = float(ml_dtypes.finfo(dtype).smallest_normal)
+    return np.ldexp(1.0, np.frexp(np.maximum(np.abs(value), smallest))[1] - DIGITS[dtype])
 
 
 @np.errstate(all="ignore")
@@ -44,7 +43,7 @@ def grade(family, case, outputs):
     dtype, expected, inputs = case["dtype"], case["expected"], case["inputs"]
     shape, axis = inputs["x"]["shape"], case["layout"].index("C")
     channels = inputs["w"]["shape"][1:] if "w" in inputs else [shape[axis]]
-    like_x = [shape[0], *channels] if "w" in inputs else shape
+    like_x = [*shape[:1], *channels] if "w" in inputs else shape
     running = [len(case.get("rates", [])), *channels]
     due = {"y": like_x, "dx": like_x, "running_mean": running, "running_var": running}
     names = expected["reference"].keys()
@@ -52,14 +51,14 @@ def grade(family, case, outputs):
         return "wrong", "outputs"
     may_be = {t.get("dtype", dtype) for name, t in inputs.items() if name != "x"} | {dtype}
     forms = [dtype if n in ("y", "dx") else max(may_be - {dtype}, default=dtype) for n in outputs]
-    got, odd = [], []  # elements of all outputs; whether they do where no number is due
+    got, odd = [], []  # the elements of all outputs, and whether they do where no number is due
     for name, array in outputs.items():
         if array.shape != tuple(due.get(name, channels)):
             return "wrong", "shape"
         if array.dtype.name not in (may_be if name in ("y", "dx") else DIGITS):
             return "wrong", "dtype"
-        one, chosen = array.astype(np.float64), case.get("positions", ...)
-        chosen = chosen if name in ("y", "dx") else ...
+        one = array.astype(np.float64)
+        chosen = case.get("positions", ...) if name in ("y", "dx") else ...
         instead = (one == 0) & (name in ("dx", "dgamma")) | ~np.isfinite(one)
         if name == "y":
             beta = tensor(inputs["beta"], dtype).reshape(-1, *[1] * (len(shape) - axis - 1))
@@ -67,7 +66,7 @@ def grade(family, case, outputs):
         got, odd = [*got, *one.ravel()[chosen]], [*odd, *instead.ravel()[chosen]]
     got, odd, u = np.array(got), np.array(odd, bool), 2.0 ** -max(24, DIGITS[dtype])
     rows = max(case.get("batches", shape[:1])) * (math.prod(shape[1:]) // shape[axis])
-    most = 4 if case["operation"] == "infer" else max(4, math.sqrt(rows))
+    most = max(4, math.sqrt(rows) * (case["operation"] != "infer"))
 
     def follow(key):
         """Where the formula is followed, where it has no number, and the largest ratio elsewhere."""
@@ -76,23 +75,24 @@ def grade(family, case, outputs):
         half = np.hstack([ulp(np.array(p["value"], float), form) / 2 for p, form in pairs])
         none, error = np.isnan(value), np.where(np.isnan(got), np.inf, np.abs(got - value))
         ratio = np.where(scale == np.inf, 0, error / (u * scale + np.maximum(half, 2.0**-1074)))
-        return np.where(none, odd, ratio <= most), none, ratio[~none].max(initial=0)
+        rounded, worst = error <= 2 * half, ratio[~none].max(initial=0)
+        return np.where(none, odd, ratio <= most), rounded, none, worst
 
-    followed, none, worst = follow("reference")
+    followed, _, none, worst = follow("reference")
     exact = followed.all() and not none.any()
     kinds = {"nan": np.isnan(got[none]), "infinity": np.isinf(got[none]), "beta": True}
-    wide = {a.dtype.name for name, a in outputs.items() if name in ("y", "dx")} - {dtype}
+    wide = [a for n, a in outputs.items() if n in ("y", "dx") and a.dtype.name != dtype]
     named = [(family["formulas"][key], *follow(key)) for key in expected if key != "reference"]
-    policy = [one for one in named if one[0]["verdict"] == "policy"]
-    others = [one for one in named if one[0]["verdict"] != "policy"]
-    spared = sum(((none | gone) & within for _, within, gone, _ in policy), np.zeros_like(none))
+    policy, others = ([n for n in named if (n[0]["verdict"] == "policy") == is_] for is_ in (1, 0))
+    spared = sum(((none | gone) & within for _, within, _, gone, _ in policy), np.zeros_like(none))
     rules = [  # verdict, name, and what must hold everywhere; the first that does is the answer
         ("convention", "promoted-output", bool(wide) and exact),
         ("conforms", "accurate" if worst <= 4 else "stable", exact),
         ("policy", next(kind for kind, seen in kinds.items() if np.any(seen)), followed),
         *(("policy", formula["name"], followed | within) for formula, within, *_ in policy),
         ("policy", "nan", "nan" in policies and followed | np.isnan(got)),
-        *((formula["verdict"], formula["name"], within | spared) for formula, within, *_ in others),
+        *((one["verdict"], one["name"], rounded | spared) for one, _, rounded, *_ in others),
+        *((one["verdict"], one["name"], within | spared) for one, within, *_ in others),
         ("inaccurate", "unexplained", (odd | ~none) & (worst <= 1 / math.sqrt(u))),
         ("wrong", "unexplained", True),
     ]

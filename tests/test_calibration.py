@@ -110,6 +110,8 @@ def test_epsilon_outside_the_root_is_always_called_that(kernel):
         for case, found in judgements(kernel)
         if found.verdict not in (CONFORMS, POLICY, UNSUPPORTED)
         and (found.verdict, found.name) != (WRONG, "epsilon-outside-sqrt")
+        # The root of a variance of 0, a constant channel's, has no derivative.
+        and not (case.operation == "grad" and "-constant-" in case.id)
     }
     assert {c for c in others if not is_tried_late(CASES[c])} == set()
     assert set(others.values()) <= {(INACCURATE, "single-pass-variance")}
