@@ -32,7 +32,7 @@ def install(session: nox.Session, *extras: str) -> None:
 def run_framework(session: nox.Session) -> None:
     """Run one framework on all cases; leave its results."""
     framework = session.name
-    install(session, *([] if framework == "numpy" else [framework]))
+    install(session, "half", *([] if framework == "numpy" else [framework]))
     out = RESULTS / f"{framework}.jsonl"
     session.run("bnconf", "run", "--impl", framework, "--out", str(out), *session.posargs)
 
@@ -68,7 +68,7 @@ def cases(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and types."""
-    install(session, "cases", "report", "test", "lint")
+    install(session, "cases", "report", "half", "test", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

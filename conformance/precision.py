@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 
+try:
+    import ml_dtypes
+except ModuleNotFoundError:  # a run then leaves the cases in bfloat16 out
+    ml_dtypes = None
+
+HAS_BFLOAT16 = ml_dtypes is not None
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -43,11 +50,9 @@ class Precision:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype; bfloat16 needs the package ml_dtypes."""
+        """The NumPy dtype. Without the package ml_dtypes, float32 holds the numbers of bfloat16."""
         if self.name == "bfloat16":
-            import ml_dtypes
-
-            return np.dtype(ml_dtypes.bfloat16)
+            return np.dtype(np.float32 if ml_dtypes is None else ml_dtypes.bfloat16)
         return np.dtype(self.name)
 
     def ulp(self, value: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 
 import conformance
 from conformance import environment, results
+from conformance.case import Case
 from conformance.cases import cases_digest, load_cases
 from conformance.deviations import (
     RECORD,
@@ -37,6 +38,7 @@ from conformance.deviations import (
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.implementations.registry import Chosen
+from conformance.precision import HAS_BFLOAT16
 from conformance.probe import MARK
 from conformance.results import Header, Result, Run
 from conformance.suite.journal import Check, read_journals
@@ -91,11 +93,13 @@ def make(request: Request) -> Outcome:
     """
     all_cases = load_cases(request.cases)
     cases = list(load_cases(request.cases, request.case_globs) if request.case_globs else all_cases)
+    cases, lines = _without_bfloat16(cases, all_cases)
     for case in cases:
         for tensor in all_cases[case].inputs.values():
             np.asarray(tensor)  # a large one is generated, and its hash looked at, only now
     deviations = load_deviations(request.deviations)
     chosen, left_out = choose(request.selectors, request.device)
+    left_out += lines
     built_in = {name: cls.framework for name, cls in registry.built_in().items()}
     packages = {package for one in chosen for package in one.packages}
     versions = environment.versions(packages | {"numpy"})
@@ -144,6 +148,20 @@ def make(request: Request) -> Outcome:
     if request.deviations != RECORD:
         options += f" --deviations {shlex.quote(str(request.deviations))}"
     return Outcome(run, plan.specs, options, record, tuple(stale), left_out, complete)
+
+
+def _without_bfloat16(
+    names: list[str], cases: Mapping[str, Case]
+) -> tuple[list[str], tuple[str, ...]]:
+    """NumPy alone has no bfloat16: without ml_dtypes those cases cannot be asked."""
+    if HAS_BFLOAT16:
+        return names, ()
+    kept = [name for name in names if cases[name].dtype != "bfloat16"]
+    if not kept:
+        raise UserError("all of these cases are in bfloat16, which needs ml_dtypes; pip install it")
+    left = len(names) - len(kept)
+    line = f"{left} cases in bfloat16, which needs ml_dtypes; pip install ml_dtypes brings it"
+    return kept, (line,) if left else ()
 
 
 def choose(selectors: Sequence[str], device: str) -> tuple[list[Chosen], tuple[str, ...]]:
