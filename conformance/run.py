@@ -226,41 +226,43 @@ def _probe(spec: str, device: str) -> Chosen:
 def _run_to_the_end(plan: Plan, folder: Path, workers: int) -> tuple[dict[Check, Result], bool]:
     """All results, and whether none is missing.
 
-    Each framework has a process of its own, `workers` of them at a time; one that died is followed
-    by another, which takes up what is left.
+    Each framework has a process of its own, `workers` of them at a time, and each implementation if
+    there is but one framework; one that died is followed by another, which takes up what is left.
     """
     found: dict[Check, Result] = {}
     waiting: dict[str, list[Check]] = {}
+    several = len(set(plan.frameworks.values())) > 1
     for check in plan.checks:
-        waiting.setdefault(plan.frameworks[check[0]], []).append(check)
-    places = {framework: folder / str(number) for number, framework in enumerate(waiting)}
+        group = plan.frameworks[check[0]] if several or workers == 1 else check[0]
+        waiting.setdefault(group, []).append(check)
+    places = {group: folder / str(number) for number, group in enumerate(waiting)}
     running: dict[str, tuple[subprocess.Popen[Any], list[Check]]] = {}
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                framework, checks = next(iter(waiting.items()))
-                running[framework] = (
-                    _pytest(replace(plan, checks=checks), places[framework]),
+                group, checks = next(iter(waiting.items()))
+                running[group] = (
+                    _pytest(replace(plan, checks=checks), places[group]),
                     checks,
                 )
-                del waiting[framework]
+                del waiting[group]
             time.sleep(0.02)
-            for framework, (process, checks) in list(running.items()):
+            for group, (process, checks) in list(running.items()):
                 if process.poll() is None:
                     continue
-                del running[framework]
-                found |= read_journals(places[framework], plan.timeout)
+                del running[group]
+                found |= read_journals(places[group], plan.timeout)
                 left = [check for check in checks if check not in found]
                 if len(left) == len(checks):
-                    output = (places[framework] / "pytest.log").read_text(errors="replace")
+                    output = (places[group] / "pytest.log").read_text(errors="replace")
                     raise UserError(f"pytest could not run: {' '.join(output.split())[-2000:]}")
                 if left:
-                    waiting[framework] = left
+                    waiting[group] = left
         return found, True
     except KeyboardInterrupt:
-        for framework in running:
-            found |= read_journals(places[framework], None)
+        for group in running:
+            found |= read_journals(places[group], None)
         return found, False
     finally:
         for process, _ in running.values():
