@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.case import Case
 from conformance.judge import limit
+from conformance.operations import IN_LAYOUT
 
 
 def show(case: Case) -> str:
@@ -18,12 +19,17 @@ def show(case: Case) -> str:
         f"  {case.comment}",
         f"  operation {case.operation}, {case.dtype}, layout {case.layout}, epsilon {case.epsilon:g}",
         f"  flags: {', '.join(case.flags) or 'none'}",
-        f"  bound: ratio <= {limit(question.values_per_channel):.3g}",
     ]
+    lines += [f"  {name}: {value}" for name, value in case.attributes.items()]
+    lines.append(
+        "  expected: a clear error"
+        if question.rejects
+        else f"  bound: ratio <= {limit(question.values_per_channel):.3g}"
+    )
     for name, array in case.inputs.items():
         lines += _array(f"{name} {list(array.shape)}", np.asarray(array).astype(np.float64))
-    for name, expectation in question.expected["reference"].items():
-        sampled = name == "y" and case.positions is not None
+    for name, expectation in question.expected.get("reference", {}).items():
+        sampled = name in IN_LAYOUT and case.positions is not None
         title = f"expected {name}{f' at {len(expectation.value)} positions' if sampled else ''}"
         lines += _array(title, expectation.value)
         lines += _array(f"scale of {name}, in units of u", expectation.scale)
