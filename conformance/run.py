@@ -26,7 +26,7 @@ import numpy as np
 import conformance
 from conformance import environment, results
 from conformance.case import Case
-from conformance.cases import cases_digest, load_cases
+from conformance.cases import cases_digest, load_cases, select
 from conformance.deviations import (
     RECORD,
     Deviation,
@@ -92,7 +92,7 @@ def make(request: Request) -> Outcome:
     Raises UserError for a bad call, file or plug-in, before anything is run.
     """
     all_cases = load_cases(request.cases)
-    cases = list(load_cases(request.cases, request.case_globs) if request.case_globs else all_cases)
+    cases = list(select(all_cases, request.case_globs))
     cases, lines = _without_bfloat16(cases, all_cases)
     for case in cases:
         for tensor in all_cases[case].inputs.values():
