@@ -50,13 +50,13 @@ class Timing:
 
 def run(frameworks: Sequence[str], cases: Path) -> str:
     """The table of all installed frameworks, or of those named."""
-    known = list(dict.fromkeys(cls.framework for cls in registry.built_in().values()))
+    known = {cls.framework: registry.is_installed(cls) for cls in registry.built_in().values()}
     for framework in frameworks:
         if framework not in known:
             raise UserError(f"--impl {framework}: no such framework; known: {', '.join(known)}")
-        if not registry.is_installed(framework):
+        if not known[framework]:
             raise UserError(f"--impl {framework}: is not installed")
-    chosen = frameworks or [name for name in known if registry.is_installed(name)]
+    chosen = frameworks or [name for name, installed in known.items() if installed]
     rows = [
         "framework   checks  import s  bare s  full s  full/(import+bare)  suite ms/check  start-up s"
     ]

@@ -117,7 +117,7 @@ def _implementations(arguments: argparse.Namespace) -> int:
 
     for name, implementation in registry.built_in().items():
         framework = implementation.framework
-        state = "installed" if registry.is_installed(framework) else "not installed"
+        state = "installed" if registry.is_installed(implementation) else "not installed"
         print(f"{name}  ({framework}, {state}; {', '.join(implementation.devices)})")
     for name, point in registry.entry_points().items():
         print(f"{name}  (plug-in {point.value})")

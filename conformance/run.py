@@ -119,7 +119,7 @@ def make(request: Request) -> Outcome:
     with _Workplace(request.out) as folder:
         plan = Plan(
             specs={one.name: one.spec for one in chosen},
-            frameworks={one.name: one.framework for one in chosen},
+            processes={one.name: one.process for one in chosen},
             recorded=recorded,
             versions=versions,
             checks=checks,
@@ -191,7 +191,7 @@ def _available(spec: str, device: str) -> Chosen:
     if implementation is None:
         return _probe(spec, device)
     framework = implementation.framework
-    if not registry.is_installed(framework):
+    if not registry.is_installed(implementation):
         raise UserError(
             f"{spec}: {framework} is not installed; "
             f"pip install 'batchnorm-conformance[{framework}]' brings it"
@@ -231,9 +231,9 @@ def _run_to_the_end(plan: Plan, folder: Path, workers: int) -> tuple[dict[Check,
     """
     found: dict[Check, Result] = {}
     waiting: dict[str, list[Check]] = {}
-    several = len(set(plan.frameworks.values())) > 1
+    several = len(set(plan.processes.values())) > 1
     for check in plan.checks:
-        group = plan.frameworks[check[0]] if several or workers == 1 else check[0]
+        group = plan.processes[check[0]] if several or workers == 1 else check[0]
         waiting.setdefault(group, []).append(check)
     places = {group: folder / str(number) for number, group in enumerate(waiting)}
     running: dict[str, tuple[subprocess.Popen[Any], list[Check]]] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 
 class Unsupported(Exception):
@@ -11,6 +12,31 @@ class Unsupported(Exception):
 
     def __init__(self, why: str, link: str | None = None) -> None:
         super().__init__(why if link is None else f"{why} ({link})")
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What a layer of the library does where its user says nothing. The cases of `conventions` check it."""
+
+    epsilon: float
+    momentum: float
+    """The default, as the library's users write it."""
+    momentum_weighs: Literal["new", "old"]
+    """Whether that is the weight of the new batch or of the old statistic."""
+    running_variance: Literal["population", "unbiased"]
+    half_output: Literal["x", "float32"]
+    """The dtype of y for bfloat16 x: its own, or float32."""
+    half_statistics: Literal["x", "float32"]
+    """The dtype of the running statistics for bfloat16 x."""
+    fresh: Literal["initial-statistics", "batch-statistics", "raises"]
+    """What a layer that was never trained does in inference; the initial ones are mean 0, variance 1."""
+    frozen: Literal["running-statistics", "batch-statistics", "none"]
+    """What normalizes in training where the layer was made untrainable; none: nothing is called so."""
+
+    @property
+    def rate(self) -> float:
+        """The weight of the new batch."""
+        return self.momentum if self.momentum_weighs == "new" else 1 - self.momentum
 
 
 class Implementation:
@@ -26,6 +52,12 @@ class Implementation:
     """Unique, and shown in the report."""
     framework: ClassVar[str]
     """The package that it belongs to."""
+    modules: ClassVar[tuple[str, ...]] = ()
+    """What it imports, if that is more than the framework: it is installed if all of them are."""
+    process: ClassVar[str] = ""
+    """Implementations with the same may share a process; the framework's name if left empty."""
+    conventions: ClassVar[Conventions | None] = None
+    """Of a layer: what it does by default."""
     packages: ClassVar[tuple[str, ...]] = ()
     """The distributions whose versions are recorded; the framework's alone if none are named."""
     channel_axis: ClassVar[int] = 1
@@ -50,6 +82,13 @@ class Implementation:
     """grad_infer(x, mean, var, gamma, beta, epsilon, dy) -> dx, dgamma, dbeta"""
     dense: Callable[..., Any] | None = None
     """dense(x, w, gamma, beta, epsilon, activation) -> activation(batch norm of x @ w)"""
+
+    layer: Callable[..., Any] | None = None
+    """layer(x, modes, frozen) -> y, running_mean, running_var: a new layer as it comes, made for the
+    channels of x and called on x in each of the modes ("train", "infer") in turn; y of the last call,
+    and the running statistics after it, in the dtypes that the library gives them. frozen: made
+    untrainable, in the way that the library documents, before the first call; Unsupported where
+    there is none"""
 
     def start(self) -> None:
         """Import the framework and choose the device; called once, before the first case.

@@ -28,6 +28,7 @@ class Chosen:
     name: str
     framework: str
     packages: tuple[str, ...]
+    process: str
     built_in: bool
 
 
@@ -41,6 +42,7 @@ def built_in() -> dict[str, type[Implementation]]:
                 isinstance(item, type)
                 and issubclass(item, Implementation)
                 and item.__module__ == module.__name__
+                and "name" in vars(item)
             ):
                 found[item.name] = item
     return found
@@ -50,8 +52,13 @@ def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
 
 
-def is_installed(framework: str) -> bool:
-    return importlib.util.find_spec(framework) is not None
+def is_installed(implementation: type[Implementation]) -> bool:
+    modules = implementation.modules or (implementation.framework,)
+    return all(importlib.util.find_spec(module) is not None for module in modules)
+
+
+def process_of(implementation: Implementation | type[Implementation]) -> str:
+    return implementation.process or implementation.framework
 
 
 def matching(selector: str) -> list[str]:
@@ -142,7 +149,7 @@ def _complete(spec: str, target: Any) -> None:
     """Defaults for what an implementation leaves out; UserError for what it says wrongly."""
     defaults = {"name": spec, "framework": "numpy"} | {
         name: getattr(Implementation, name)
-        for name in ("channel_axis", "dtypes", "ranks", "devices", "device", "packages", "start")
+        for name in ("channel_axis", "dtypes", "ranks", "devices", "device", "packages", "process", "start")
     }
     for name, value in defaults.items():
         if not hasattr(target, name):
@@ -188,6 +195,7 @@ def describe(spec: str) -> Chosen:
         name=implementation.name,
         framework=implementation.framework,
         packages=tuple(implementation.packages) or (implementation.framework,),
+        process=process_of(implementation),
         built_in=spec in known,
     )
 

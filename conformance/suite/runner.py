@@ -28,11 +28,11 @@ _TIME_TO_START = 300.0
 class Plan:
     """What a run is to do, as it is handed to the processes that do it.
 
-    `specs` and `frameworks` are by implementation name; `checks` are what is left to do.
+    `specs` and `processes` are by implementation name; `checks` are what is left to do.
     """
 
     specs: dict[str, str]
-    frameworks: dict[str, str]
+    processes: dict[str, str]
     recorded: dict[str, str]
     versions: dict[str, str]
     checks: list[Check]
