@@ -87,7 +87,8 @@ class Alternative:
 
     `verdict` is what the name stands for, `meaning` one sentence for a user, `operations` the
     formula for each operation that it changes. Two alternatives may share a `name` (two ways to
-    compute one thing); `key` is unique.
+    compute one thing); `key` is unique. `same_value`: in exact arithmetic it is the reference, and
+    only loses more digits.
     """
 
     key: str
@@ -95,6 +96,7 @@ class Alternative:
     verdict: str
     meaning: str
     operations: Mapping[str, Callable[..., Outputs]]
+    same_value: bool = False
 
 
 def _mean_only(xp: Any, x: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any) -> Outputs:
@@ -104,9 +106,13 @@ def _mean_only(xp: Any, x: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any) ->
 
 
 def _same_name(
-    key: str, verdict: str, meaning: str, operations: Mapping[str, Callable[..., Outputs]]
+    key: str,
+    verdict: str,
+    meaning: str,
+    operations: Mapping[str, Callable[..., Outputs]],
+    **how: Any,
 ) -> Alternative:
-    return Alternative(key, key, verdict, meaning, operations)
+    return Alternative(key, key, verdict, meaning, operations, **how)
 
 
 def _normalization(
@@ -149,6 +155,18 @@ def _step(
     return Alternative(key, name or key, verdict, meaning, operations)
 
 
+def _in_float32(xp: Any, var: Any, epsilon: Any) -> Any:
+    return xp.sqrt(var + xp.float32(epsilon))
+
+
+def _rate_in_float32(xp: Any, x: Any, mean: Any, var: Any, rate: Any) -> tuple[Any, Any]:
+    return update_once(xp, x, mean, var, xp.float32(rate))
+
+
+def _momentum_in_float32(xp: Any, x: Any, mean: Any, var: Any, rate: Any) -> tuple[Any, Any]:
+    return update_once(xp, x, mean, var, 1 - xp.float32(1 - rate))
+
+
 def _single_pass(key: str, meaning: str, moments: Callable[..., Any]) -> Alternative:
     return Alternative(
         key,
@@ -161,6 +179,7 @@ def _single_pass(key: str, meaning: str, moments: Callable[..., Any]) -> Alterna
             "grad": partial(grad, moments=moments),
             "dense": partial(dense, train=partial(train, moments=moments)),
         },
+        same_value=True,
     )
 
 
@@ -272,6 +291,25 @@ ALTERNATIVES = (
     _normalization("epsilon-ignored", "wrong", "epsilon is not added to the variance", _ignored),
     _clamped(1e-5, "1e-5"),
     _clamped(1.001e-5, "1.001e-5"),
+    _normalization(
+        "epsilon-float32",
+        "inaccurate",
+        "epsilon was kept as a float32 number, which leaves a float64 result some eight digits of it",
+        _in_float32,
+    ),
+    _step(
+        "rate-float32",
+        "inaccurate",
+        "the rate was kept as a float32 number, which leaves a float64 result some eight digits of it",
+        _rate_in_float32,
+    ),
+    _step(
+        "rate-float32-of-the-old",
+        "inaccurate",
+        "the weight of the old statistic was kept as a float32 number",
+        _momentum_in_float32,
+        name="rate-float32",
+    ),
     _single_pass(
         "single-pass-variance",
         ", which cancels where the mean is large against the spread",
@@ -288,5 +326,6 @@ ALTERNATIVES = (
         "inaccurate",
         "computed as x * factor + (beta - mean * factor), which cancels where x is near a large mean",
         {"infer": partial(infer, normalize=_folded), "grad-infer": _folded_gradients},
+        same_value=True,
     ),
 )

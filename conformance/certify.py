@@ -162,11 +162,11 @@ class _Certified:
         looser: Expected = {}
         for alternative in ALTERNATIVES:
             is_half = self.precision.working is not self.precision
-            if is_half and alternative.verdict == INACCURATE and "native-precision" not in found:
+            if is_half and alternative.same_value and "native-precision" not in found:
                 found["native-precision"] = self.native(REFERENCE[self.operation])
             if self.operation not in alternative.operations:
                 continue
-            same_value = alternative.verdict == INACCURATE
+            same_value = alternative.same_value
             formula = alternative.operations[self.operation]
             outputs, _ = self.evaluate(formula, unstable=same_value)
             most = 1.0 if alternative.verdict == CONVENTION else self.most

@@ -15,10 +15,13 @@ import numpy as np
 from conformance.errors import UserError
 
 
-class Generator(Protocol):
-    """Makes the first `count` numbers of its sequence: float64, shape (count,)."""
+_BLOCK = 2**15  # numbers; what is computed of them stays in the processor's cache
 
-    def values(self, count: int) -> np.ndarray: ...
+
+class Generator(Protocol):
+    """Makes numbers of its sequence, from the one at `start` on: float64, shape (count,)."""
+
+    def values(self, count: int, start: int = 0) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,16 @@ class Random:
     exponent: int
     power: int = 1
 
-    def values(self, count: int) -> np.ndarray:
+    def values(self, count: int, start: int = 0) -> np.ndarray:
         with np.errstate(over="ignore"):
-            steps = np.arange(1, count + 1, dtype=np.uint64)
+            steps = np.arange(start + 1, start + count + 1, dtype=np.uint64)
             z = np.uint64(self.seed) + steps * np.uint64(0x9E3779B97F4A7C15)
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z = z ^ (z >> np.uint64(31))
-        k = (z >> np.uint64(64 - self.bits)).astype(np.int64)
-        return np.ldexp(((k + self.offset) ** self.power).astype(np.float64), self.exponent)
+        k = (z >> np.uint64(64 - self.bits)).astype(np.int64) + self.offset
+        powers = k if self.power == 1 else k**self.power
+        return powers * 2.0**self.exponent
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,10 @@ class Staircase:
     step: int
     exponent: int
 
-    def values(self, count: int) -> np.ndarray:
-        k = np.arange(count, dtype=np.int64) * self.times // self.per % self.modulus
-        return np.ldexp((self.offset + self.step * k).astype(np.float64), self.exponent)
+    def values(self, count: int, start: int = 0) -> np.ndarray:
+        i = np.arange(start, start + count, dtype=np.int64)
+        k = i * self.times // self.per % self.modulus
+        return (self.offset + self.step * k) * 2.0**self.exponent
 
 
 GENERATORS: dict[str, type[Random] | type[Staircase]] = {
@@ -103,11 +108,16 @@ class Deferred:
         return math.prod(self.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        numbers = self.generator.values(self.size)
-        with np.errstate(over="ignore"):
-            tensor = numbers.astype(self.dtype)
-        if not np.array_equal(tensor.astype(np.float64), numbers):
-            raise UserError(f"{self.where}: holds numbers that {self.dtype.name} cannot represent")
+        tensor = np.empty(self.size, self.dtype)
+        for start in range(0, self.size, _BLOCK):
+            block = tensor[start : start + _BLOCK]
+            numbers = self.generator.values(len(block), start)
+            with np.errstate(over="ignore"):
+                block[:] = numbers
+            if not np.array_equal(block, numbers):
+                raise UserError(
+                    f"{self.where}: holds numbers that {self.dtype.name} cannot represent"
+                )
         if digest(tensor) != self.sha256:
             raise UserError(
                 f"{self.where}: the generated tensor's SHA-256 is {digest(tensor)}, "
@@ -119,4 +129,4 @@ class Deferred:
 def digest(array: np.ndarray) -> str:
     """SHA-256 of the array's bytes: C order, little-endian, in its own dtype."""
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return hashlib.sha256(np.ascontiguousarray(little).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(little).reshape(-1).view(np.uint8)).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class Run:
 
 
 def to_line(kind: str, record: Any) -> str:
-    fields = record if isinstance(record, dict) else asdict(record)
+    fields = record if isinstance(record, dict) else vars(record)
     return json.dumps({"kind": kind, **_named(fields)}, allow_nan=False)
 
 

@@ -109,6 +109,8 @@ def element(key, x, mean, var, gamma, beta, epsilon):
 
 
 def root_of(key, var, epsilon):
+    if key == "epsilon-float32":
+        epsilon = mpf(float(np.float32(float(epsilon))))
     clamped = {"epsilon-clamped-1e-5": 1e-5, "epsilon-clamped-1.001e-5": 1.001e-5}
     if key in clamped:
         epsilon = max(epsilon, mpf(clamped[key]))
@@ -277,6 +279,10 @@ def running(key, column, mean, var):
             reported = batch_var * size / (size - 1)
         if key.startswith("momentum-inverted"):
             rate = 1 - rate
+        if key.startswith("rate-float32"):
+            of_the_old = key.endswith("of-the-old")
+            narrow = np.float32(float(1 - rate if of_the_old else rate))
+            rate = 1 - mpf(float(narrow)) if of_the_old else mpf(float(narrow))
         rate = {"statistics-frozen": mpf(0), "statistics-replaced": mpf(1)}.get(key, rate)
         if key == "standard-deviation-averaged":
             reported = mpmath.sqrt(reported)

@@ -22,6 +22,7 @@ exp = np.exp
 
 _to_ball = np.frompyfunc(lambda number: arb(float(number)), 1, 1)
 _larger = np.frompyfunc(lambda a, b: arb(a).max(arb(b)), 2, 1)
+_single = np.frompyfunc(lambda ball: arb(float(np.float32(float(ball.mid())))), 1, 1)
 _midpoint = np.frompyfunc(lambda ball: float(ball.mid()), 1, 1)
 _radius = np.frompyfunc(lambda ball: float(ball.rad()), 1, 1)
 _holds_zero = np.frompyfunc(lambda ball: bool(ball.contains(0)), 1, 1)
@@ -59,6 +60,11 @@ def mean(a: Any, axis: tuple[int, ...]) -> Any:
 
 def maximum(a: Any, b: Any) -> Any:
     return _larger(a, b)
+
+
+def float32(a: Any) -> Any:
+    """The nearest float32 numbers to exact balls."""
+    return _single(a)
 
 
 def midpoint(balls: Any) -> np.ndarray:

@@ -173,6 +173,13 @@ def maximum(a: Rounded, bound: float) -> Rounded:
     return Rounded(a.model, _largest(a.value, bound), a.error, _largest(a.floor, bound), a.peak)
 
 
+def float32(a: Rounded) -> Rounded:
+    """A number that is kept as a float32 one."""
+    value = np.asarray(a.value)
+    narrow = np.vectorize(lambda v: v * 0 + float(np.float32(float(v))), otypes=[value.dtype])
+    return Rounded.converted(a.model, narrow(value))
+
+
 def tanh(a: Rounded) -> Rounded:
     value = np.tanh(a.value)
     return a._result(value, _spread(np.tanh, a), value * 0 - 1, a)

@@ -41,7 +41,7 @@ def _drafts() -> Iterator[Draft]:
         narrow = Random(seed=1502, bits=6, offset=-25, exponent=-4)
         yield _draft("train", dtype, "rows", 70001, 1, narrow)
     yield _draft("train", "float32", "rows", 2**20, 1, _RANDOM)
-    yield _draft("train", "float32", "length-coin", 2**22 + 1, 1, _COIN)
+    yield _draft("train", "float32", "length-coin", 2**24, 1, _COIN)
     yield _draft("train", "float32", "coin", 2**24, 1, _COIN)
 
 
