@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from conformance.case import LAYOUTS, MEMORY, NON_FINITE, Case, output_shapes, to_array
+from conformance.case import LAYER, LAYOUTS, MEMORY, NON_FINITE, Case, output_shapes, to_array
 from conformance.errors import UserError
 from conformance.formula import ACTIVATIONS
 from conformance.generator import GENERATORS, RANGES, Deferred, Generator
@@ -54,6 +54,7 @@ _ATTRIBUTES = {
     "activation": str,
     "memory": str,
     "preceded_by": list,
+    "layer": str,
     "call": str,
 }
 
@@ -207,6 +208,7 @@ def _read_case(
         ("layout", LAYOUTS),
         ("memory", MEMORY),
         ("activation", tuple(ACTIVATIONS)),
+        ("layer", tuple(LAYER)),
         ("call", tuple(OPERATIONS)),
     ):
         if record.get(field, known[0]) not in known:

@@ -14,7 +14,6 @@ import numpy as np
 
 from conformance.errors import UserError
 
-
 _BLOCK = 2**15  # numbers; what is computed of them stays in the processor's cache
 
 

@@ -19,8 +19,8 @@ class Conventions:
     """What a layer of the library does where its user says nothing. The cases of `conventions` check it."""
 
     epsilon: float
-    momentum: float
-    """The default, as the library's users write it."""
+    momentum: float | None
+    """The default, as the library's users write it; None where they have to give one."""
     momentum_weighs: Literal["new", "old"]
     """Whether that is the weight of the new batch or of the old statistic."""
     running_variance: Literal["population", "unbiased"]
@@ -36,6 +36,7 @@ class Conventions:
     @property
     def rate(self) -> float:
         """The weight of the new batch."""
+        assert self.momentum is not None
         return self.momentum if self.momentum_weighs == "new" else 1 - self.momentum
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from conformance.case import Case
 from conformance.cases import load_cases
+from conformance.conventions import is_asked, question_of
 from conformance.deviations import Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
@@ -94,7 +95,11 @@ class Runner:
             seconds = time.perf_counter() - began
         finally:
             faulthandler.cancel_dump_traceback_later()
-        result = Result.of(case_id, name, judge(case.question, answer), round(seconds, 6))
+        question = case.question
+        if isinstance(implementation, Implementation) and is_asked(implementation, case):
+            assert implementation.conventions is not None
+            question = question_of(implementation.conventions, case)
+        result = Result.of(case_id, name, judge(question, answer), round(seconds, 6))
         self.journal.end(result)
         return result
 
