@@ -76,7 +76,7 @@ def key_of(conventions: Conventions, operation: str, layer: str) -> str:
             return "unbiased-running-variance" if unbiased else "reference"
         return f"rate-{rate}" + ("-unbiased" if unbiased else "")
     usual = "batch-statistics" if operation == "train" else "initial-statistics"
-    parts = [] if normalizes in (usual, "running-statistics") else [normalizes]
+    parts: list[str] = [] if normalizes in (usual, "running-statistics") else [normalizes]
     parts += [] if conventions.epsilon == EPSILON else [f"epsilon-{conventions.epsilon:g}"]
     return "-".join(parts) or "reference"
 

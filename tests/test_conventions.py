@@ -104,16 +104,16 @@ def test_a_layer_that_does_as_declared_conforms(declared):
 @pytest.mark.parametrize(
     ("other", "seen"),
     [
-        ({"epsilon": 1e-5}, {"epsilon", "fresh", "frozen", "half-output"}),
-        ({"epsilon": 1e-2}, {"epsilon", "fresh", "frozen", "half-output"}),
-        ({"momentum": 0.9}, {"momentum", "half-statistics"}),
-        ({"momentum_weighs": "new"}, {"momentum", "half-statistics"}),
-        ({"running_variance": "unbiased"}, {"momentum", "half-statistics"}),
-        ({"half_output": "x"}, {"half-output"}),
-        ({"half_statistics": "x"}, {"half-statistics"}),
-        ({"fresh": "batch-statistics"}, {"fresh"}),
-        ({"fresh": "raises"}, {"fresh"}),
-        ({"frozen": "batch-statistics"}, {"frozen", "frozen-statistics"}),
+        ({"epsilon": 1e-5}, {"train-epsilon", "infer-fresh", "infer-frozen", "train-half"}),
+        ({"epsilon": 1e-2}, {"train-epsilon", "infer-fresh", "infer-frozen", "train-half"}),
+        ({"momentum": 0.9}, {"update-momentum", "update-half"}),
+        ({"momentum_weighs": "new"}, {"update-momentum", "update-half"}),
+        ({"running_variance": "unbiased"}, {"update-momentum", "update-half"}),
+        ({"half_output": "x"}, {"train-half"}),
+        ({"half_statistics": "x"}, {"update-half"}),
+        ({"fresh": "batch-statistics"}, {"infer-fresh"}),
+        ({"fresh": "raises"}, {"infer-fresh"}),
+        ({"frozen": "batch-statistics"}, {"infer-frozen", "update-frozen"}),
     ],
     ids=str,
 )
@@ -124,14 +124,14 @@ def test_a_layer_that_does_something_else_is_noticed(other, seen):
 
 def test_what_is_done_instead_has_its_name():
     found = verdicts(Layer(KERAS, TORCH))
-    assert found["epsilon"] == ("convention", "commonest-defaults")
-    assert found["momentum"] == ("convention", "unbiased-running-variance")
-    assert found["frozen"] == ("convention", "batch-statistics")
-    assert verdicts(Layer(TORCH, KERAS))["epsilon"] == ("convention", "epsilon-0.001")
+    assert found["train-epsilon"] == ("convention", "commonest-defaults")
+    assert found["update-momentum"] == ("convention", "unbiased-running-variance")
+    assert found["infer-frozen"] == ("convention", "batch-statistics")
+    assert verdicts(Layer(TORCH, KERAS))["train-epsilon"] == ("convention", "epsilon-0.001")
 
 
 def test_a_layer_that_should_refuse_and_computes_is_noticed():
-    assert verdicts(Layer(REFUSES, TORCH))["fresh"] == ("policy", "accepts")
+    assert verdicts(Layer(REFUSES, TORCH))["infer-fresh"] == ("policy", "accepts")
 
 
 def test_without_a_layer_the_case_is_like_any_other():
@@ -143,7 +143,7 @@ def test_without_a_layer_the_case_is_like_any_other():
 def test_what_nobody_calls_frozen_is_not_asked():
     layer = Layer(Conventions(**{**vars(KERAS), "frozen": "none", "momentum": None}))
     asked = {name.partition("/")[2] for name, case in CASES.items() if is_asked(layer, case)}
-    assert asked == {"epsilon", "fresh", "half-output"}
+    assert asked == {"train-epsilon", "infer-fresh", "train-half"}
 
 
 def test_every_declaration_in_the_package_can_be_checked():

@@ -16,13 +16,13 @@ _SPREAD = np.array([1.0, 0.75, 1.25, 0.5])
 
 
 def _drafts() -> Iterator[Draft]:
-    yield _draft("epsilon", "train", "training", 2.0**-7, 0.0)
-    yield _draft("momentum", "update", "training", 1.0, 2.0)
-    yield _draft("fresh", "infer", "inference", 2.0**-7, 1.0)
-    yield _draft("frozen", "infer", "frozen", 2.0**-7, 1.0)
-    yield _draft("frozen-statistics", "update", "frozen", 1.0, 2.0)
-    yield _draft("half-output", "train", "training", 2.0**-7, 0.0, "bfloat16")
-    yield _draft("half-statistics", "update", "training", 1.0, 2.0, "bfloat16")
+    yield _draft("train-epsilon", "train", "training", 2.0**-7, 0.0)
+    yield _draft("update-momentum", "update", "training", 1.0, 2.0)
+    yield _draft("infer-fresh", "infer", "inference", 2.0**-7, 1.0)
+    yield _draft("infer-frozen", "infer", "frozen", 2.0**-7, 1.0)
+    yield _draft("update-frozen", "update", "frozen", 1.0, 2.0)
+    yield _draft("train-half", "train", "training", 2.0**-7, 0.0, "bfloat16")
+    yield _draft("update-half", "update", "training", 1.0, 2.0, "bfloat16")
 
 
 def _draft(
