@@ -26,7 +26,7 @@ import numpy as np
 import conformance
 from conformance import environment, results
 from conformance.case import Case
-from conformance.cases import cases_digest, load_cases, select
+from conformance.cases import cases_digest, cases_folder, load_cases, select
 from conformance.deviations import (
     RECORD,
     Deviation,
@@ -42,8 +42,9 @@ from conformance.precision import HAS_BFLOAT16
 from conformance.probe import MARK
 from conformance.results import Header, Result, Run
 from conformance.suite.journal import Check, read_journals
-from conformance.suite.runner import Plan
+from conformance.suite.runner import TIME_TO_START, Plan
 
+TIMEOUT = 60.0  # seconds for one case
 _SUITE = Path(__file__).resolve().parent / "suite"
 
 
@@ -147,6 +148,10 @@ def make(request: Request) -> Outcome:
     options = "" if request.device == "cpu" else f" --device {request.device}"
     if request.deviations != RECORD:
         options += f" --deviations {shlex.quote(str(request.deviations))}"
+    if request.cases != cases_folder():
+        options += f" --cases {shlex.quote(str(request.cases))}"
+    if request.timeout != TIMEOUT:
+        options += f" --timeout {request.timeout:g}"
     return Outcome(run, plan.specs, options, record, tuple(stale), left_out, complete)
 
 
@@ -232,14 +237,21 @@ class _Availability:
 def _probe(spec: str, device: str) -> Chosen:
     """Load it in a process of its own, so that whatever loading it does stays there."""
     command = [sys.executable, "-m", "conformance.probe", spec, device]
-    answer = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            timeout=TIME_TO_START,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"--impl {spec}: was not imported within {TIME_TO_START:g} s; mend the file"
+        ) from None
     lines = [line for line in answer.stdout.splitlines() if line.startswith(MARK)]
     if not lines:
         raise UserError(

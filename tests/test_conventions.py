@@ -115,7 +115,7 @@ def test_a_layer_that_does_as_declared_conforms(declared):
         ({"fresh": "raises"}, {"infer-fresh"}),
         ({"frozen": "batch-statistics"}, {"infer-frozen", "update-frozen"}),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_layer_that_does_something_else_is_noticed(other, seen):
     found = verdicts(Layer(KERAS, Conventions(**{**vars(KERAS), **other})))

@@ -35,11 +35,19 @@ def ask(implementation: Implementation, case: Case) -> Answer:
             arguments = arguments_of(implementation, case)
             return _answer(implementation, case, _call(method, arguments))
     except Unsupported as error:
-        return Answer(unsupported=str(error))
+        return Answer(unsupported=_text_of(error))
     except _ChangedInput as error:
         return Answer(changed_input=str(error))
     except (Exception, SystemExit) as error:
-        return Answer(raised=f"{type(error).__name__}: {error}")
+        return Answer(raised=f"{type(error).__name__}: {_text_of(error)}")
+
+
+def _text_of(error: BaseException) -> str:
+    """What the exception says, in characters that can be written anywhere."""
+    try:
+        return str(error).encode("utf-8", "replace").decode()
+    except Exception:
+        return "its message cannot be read"
 
 
 def answer_bytes(answer: Answer) -> list[bytes]:

@@ -22,7 +22,7 @@ from conformance.results import Result
 from conformance.suite.journal import Check, Journal
 
 # Importing a framework and compiling for it the first time may take longer than any case.
-_TIME_TO_START = 300.0
+TIME_TO_START = 300.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Runner:
         watch = self.journal.watch
         try:
             if name not in self._started:
-                faulthandler.dump_traceback_later(_TIME_TO_START, exit=True, file=watch)
+                faulthandler.dump_traceback_later(TIME_TO_START, exit=True, file=watch)
                 self._start(name)
             implementation = self._started[name]
             faulthandler.dump_traceback_later(self.plan.timeout, exit=True, file=watch)
