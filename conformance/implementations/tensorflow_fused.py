@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from conformance.implementations.base import Unsupported
 from conformance.implementations.tensorflow import BatchNormalization
 
@@ -35,18 +37,25 @@ class FusedBatchNorm(BatchNormalization):
         return self._call("_update", *arguments)
 
     def _fused(self, x: Any, gamma: Any, *others: Any, **how: Any) -> Any:
-        if gamma.dtype != self.tf.float32 and x.dtype in (self.tf.float16, self.tf.bfloat16):
-            raise Unsupported("beside a half-precision x its parameters are float32")
         shape = x.shape
         if shape.rank == 2:
             one_pixel = (1, 1)
             last = self.channel_axis == -1
-            x = self.tf.reshape(x, (shape[0], *one_pixel, shape[1]) if last else (*shape, *one_pixel))
+            x = self.tf.reshape(
+                x, (shape[0], *one_pixel, shape[1]) if last else (*shape, *one_pixel)
+            )
         image, volume = self.data_formats
         y, mean, var = self.tf.compat.v1.nn.fused_batch_norm(
             x, gamma, *others, data_format=volume if shape.rank == 5 else image, **how
         )
         return self.tf.reshape(y, shape) if shape.rank == 2 else y, mean, var
+
+    def _call(self, name: str, x: Any, *others: Any) -> Any:
+        if any(other.dtype.itemsize == 2 for other in others if np.ndim(other) == 1):
+            raise Unsupported(
+                "its parameters and statistics are in float32 beside a half-precision x"
+            )
+        return super()._call(name, x, *others)
 
     def _tensor(self, value: Any, dtype: Any) -> Any:
         return value if isinstance(value, float) else super()._tensor(value, dtype)
