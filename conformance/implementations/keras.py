@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.errors import UserError
-from conformance.implementations.base import Conventions, Implementation, Unsupported
+from conformance.implementations.base import Conventions, Implementation
 
-_FLOAT64 = "https://github.com/keras-team/keras/issues/23704"
 
 
 class BatchNormalization(Implementation):
@@ -107,6 +106,7 @@ class BatchNormalization(Implementation):
     def layer(self, x: Any, modes: Any, frozen: bool) -> Any:
         with self.keras.device(self.where):
             layer = self.keras.layers.BatchNormalization()
+            layer.build(x.shape)
             layer.trainable = not frozen
             for mode in modes:
                 y = layer(x, training=mode == "train")
@@ -124,10 +124,6 @@ class BatchNormalization(Implementation):
         values = {"moving_mean": mean, "moving_variance": var, **parameters}
         values = {name: value for name, value in values.items() if value is not None}
         dtype = next(iter(values.values())).dtype.name
-        if self.keras.backend.result_type(dtype, "float32") != "float64" == dtype:
-            raise Unsupported(
-                "computes in float32 where the dtype of the layer is float64", _FLOAT64
-            )
         given = self.keras.backend.standardize_dtype(x.dtype)
         if dtype == "float32" and given in ("float16", "bfloat16"):
             dtype = f"mixed_{given}"
@@ -196,6 +192,9 @@ class OnJax(BatchNormalization):
 
     def start(self) -> None:
         super().start()
+        import jax
+
+        jax.config.update("jax_enable_x64", True)  # without it JAX has no float64
         self.compiled: dict[Any, Any] = {}
 
     def has_gpu(self) -> bool:
