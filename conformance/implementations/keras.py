@@ -50,7 +50,7 @@ class BatchNormalization(Implementation):
                 f"keras {keras.__version__} on {self.backend} finds no CUDA device; use --device cpu"
             )
         self.keras = keras
-        self.where = "gpu:0" if self.device == "cuda" else "cpu:0"
+        self.where = "gpu" if self.device == "cuda" else "cpu"
 
     def has_gpu(self) -> bool:
         raise NotImplementedError
@@ -171,7 +171,7 @@ class OnTorch(BatchNormalization):
     def has_gpu(self) -> bool:
         import torch
 
-        return torch.cuda.is_available()
+        return bool(torch.cuda.is_available())
 
     def gradients(self, layer: Any, x: Any, dy: Any, training: bool) -> Any:
         import torch
