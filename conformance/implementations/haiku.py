@@ -26,7 +26,7 @@ class BatchNorm(JaxLayer):
         running_variance="population",
         half_output="x",
         half_statistics="x",
-        fresh="zero-statistics",
+        fresh="batch-statistics",  # of the batch that init was called on: hk.BatchNorm counts it
         frozen="none",
     )
     axis_name: str | None = None
