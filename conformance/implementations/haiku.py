@@ -29,7 +29,6 @@ class BatchNorm(JaxLayer):
         fresh="batch-statistics",  # of the batch that init was called on: hk.BatchNorm counts it
         frozen="none",
     )
-    axis_name: str | None = None
 
     def start(self) -> None:
         import haiku

@@ -23,9 +23,9 @@ class JaxImplementation(Implementation):
     """
 
     framework = "jax"
-    packages = ("jax", "jaxlib")
+    packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
     channel_axis = -1
-    devices = ("cpu", "cuda")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     static: ClassVar[Mapping[str, tuple[str, ...]]] = {"dense": ("activation",)}
     """Arguments of an operation that are no tensors, each value of which is compiled anew."""
 
@@ -120,6 +120,8 @@ class JaxLayer(JaxImplementation):
         "dense": ("activation",),
         "layer": ("modes",),
     }
+    axis_name: str | None = None
+    """The axis that its statistics are averaged over."""
 
     _run: Any
 
@@ -146,10 +148,7 @@ class JaxLayer(JaxImplementation):
 
 
 class OverReplicas(JaxLayer):
-    """Before a layer's class: replicas under jax.vmap share the rows equally, two or as few as can.
-
-    The layer averages its statistics over the axis that they are named by.
-    """
+    """Before a layer's class: replicas under jax.vmap share the rows equally, two or as few as can."""
 
     axis_name = "replicas"
 
