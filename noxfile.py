@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import nox
 
-FRAMEWORKS = ("numpy", "tensorflow", "torch", "jax")
+FRAMEWORKS = (
+    "numpy",
+    "tensorflow",
+    "torch",
+    "jax",
+    "flax",
+    "haiku",
+    "equinox",
+    "keras",
+    "onnxruntime",
+    "onnx",
+    "openvino",
+    "paddle",
+    "mlx",
+    "tinygrad",
+)
 RESULTS = Path("reports/results")
 
 nox.needs_version = ">=2024.4.15"
@@ -39,6 +55,17 @@ def run_framework(session: nox.Session) -> None:
 
 for name in FRAMEWORKS:
     nox.session(run_framework, name=name)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """All that runs on an NVIDIA GPU, if there is one; what the frameworks need is installed."""
+    if shutil.which("nvidia-smi") is None:
+        session.log("no NVIDIA GPU here (nvidia-smi is missing): nothing was run")
+        return
+    session.install("--quiet", "--editable", ".[half,torch,cuda]")
+    out = RESULTS / "cuda.jsonl"
+    session.run("bnconf", "run", "--device", "cuda", "--out", str(out), *session.posargs)
 
 
 @nox.session

@@ -25,7 +25,7 @@ from conformance.formula import (
 )
 
 
-def _unbiased_moments(xp: Any, x: Any) -> tuple[Any, Any]:
+def unbiased_moments(xp: Any, x: Any) -> tuple[Any, Any]:
     mean, var = moments(xp, x)
     values = values_per_channel(xp, x)
     return mean, var * values / (values - 1)
@@ -188,7 +188,7 @@ def _inverted(xp: Any, x: Any, mean: Any, var: Any, rate: Any) -> tuple[Any, Any
 
 
 def _inverted_unbiased(xp: Any, x: Any, mean: Any, var: Any, rate: Any) -> tuple[Any, Any]:
-    return update_once(xp, x, mean, var, 1 - rate, moments=_unbiased_moments)
+    return update_once(xp, x, mean, var, 1 - rate, moments=unbiased_moments)
 
 
 def _frozen(xp: Any, x: Any, mean: Any, var: Any, rate: Any) -> tuple[Any, Any]:
@@ -230,7 +230,7 @@ ALTERNATIVES = (
         "unbiased-running-variance",
         "convention",
         "the running variance averages the unbiased variance, n/(n-1) of the population variance",
-        partial(update_once, moments=_unbiased_moments),
+        partial(update_once, moments=unbiased_moments),
     ),
     _step(
         "momentum-inverted",
@@ -264,6 +264,12 @@ ALTERNATIVES = (
         "the average starts from zero and is divided by the weight so far; the starting state is ignored",
         {"update": _debiased},
     ),
+    _step(
+        "rounded-weight-of-the-old",
+        "convention",
+        "the weight of the old statistic is a float32 number, and 1 less it the rate: 1 - 0.99 has five digits",
+        _momentum_in_float32,
+    ),
     _same_name(
         "statistics-held-constant",
         "wrong",
@@ -276,9 +282,9 @@ ALTERNATIVES = (
         "wrong",
         "normalized by the unbiased variance, n/(n-1) of the population variance",
         {
-            "train": partial(train, moments=_unbiased_moments),
-            "grad": partial(grad, moments=_unbiased_moments, slope=_slope_of_unbiased),
-            "dense": partial(dense, train=partial(train, moments=_unbiased_moments)),
+            "train": partial(train, moments=unbiased_moments),
+            "grad": partial(grad, moments=unbiased_moments, slope=_slope_of_unbiased),
+            "dense": partial(dense, train=partial(train, moments=unbiased_moments)),
         },
     ),
     _normalization(
@@ -302,13 +308,6 @@ ALTERNATIVES = (
         "inaccurate",
         "the rate was kept as a float32 number, which leaves a float64 result some eight digits of it",
         _rate_in_float32,
-    ),
-    _step(
-        "rate-float32-of-the-old",
-        "inaccurate",
-        "the weight of the old statistic was kept as a float32 number",
-        _momentum_in_float32,
-        name="rate-float32",
     ),
     _single_pass(
         "single-pass-variance",

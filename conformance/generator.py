@@ -14,7 +14,6 @@ import numpy as np
 
 from conformance.errors import UserError
 
-
 _BLOCK = 2**15  # numbers; what is computed of them stays in the processor's cache
 
 
@@ -129,4 +128,4 @@ class Deferred:
 def digest(array: np.ndarray) -> str:
     """SHA-256 of the array's bytes: C order, little-endian, in its own dtype."""
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return hashlib.sha256(np.ascontiguousarray(little).reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data).hexdigest()

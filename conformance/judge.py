@@ -55,6 +55,7 @@ class Question:
     `positions` are the flat indices of y and dx that are held against `expected`, all of them if
     None; `beta` holds the channel's beta at each of them, in the shape of y's expected value.
     `promoted` are the parameters' dtypes where they are wider than x; `rejects` asks for a refusal.
+    `due` names outputs that have to come in one dtype and no other.
     """
 
     dtype: str
@@ -68,6 +69,7 @@ class Question:
     policies: frozenset[str]
     rejects: bool = False
     promoted: frozenset[str] = frozenset()
+    due: Mapping[str, str] = field(default_factory=dict)
 
     def precision_of(self, output: str) -> Precision:
         """The format that an output is due in: x's own, or for one number a channel its parameters'."""
@@ -147,7 +149,7 @@ def judge(question: Question, answer: Answer) -> Judgement:
             got[name] = got[name].reshape(-1)[question.positions]
     judged = _explain(question, got)
     wider = {answer.outputs[name].dtype.name for name in IN_LAYOUT & set(got)} - {question.dtype}
-    if judged.verdict == CONFORMS and wider:
+    if judged.verdict == CONFORMS and wider and not question.due:
         return replace(judged, verdict=CONVENTION, name="promoted-output")
     return judged
 
@@ -228,6 +230,8 @@ def _misshapen(question: Question, outputs: Mapping[str, Any]) -> Iterator[tuple
             yield "shape", f"{name} has shape {array.shape}, not {shape}"
         elif name in IN_LAYOUT and array.dtype.name not in {question.dtype} | question.promoted:
             yield "dtype", f"{name} has dtype {array.dtype.name}, not {question.dtype}"
+        elif array.dtype.name != question.due.get(name, array.dtype.name):
+            yield "dtype", f"{name} has dtype {array.dtype.name}, not {question.due[name]}"
         elif array.dtype.name not in PRECISIONS:
             yield "dtype", f"{name} has dtype {array.dtype.name}, not a floating-point one"
 

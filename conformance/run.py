@@ -26,7 +26,7 @@ import numpy as np
 import conformance
 from conformance import environment, results
 from conformance.case import Case
-from conformance.cases import cases_digest, load_cases, select
+from conformance.cases import cases_digest, cases_folder, load_cases, select
 from conformance.deviations import (
     RECORD,
     Deviation,
@@ -42,8 +42,9 @@ from conformance.precision import HAS_BFLOAT16
 from conformance.probe import MARK
 from conformance.results import Header, Result, Run
 from conformance.suite.journal import Check, read_journals
-from conformance.suite.runner import Plan
+from conformance.suite.runner import TIME_TO_START, Plan
 
+TIMEOUT = 60.0  # seconds for one case
 _SUITE = Path(__file__).resolve().parent / "suite"
 
 
@@ -147,6 +148,10 @@ def make(request: Request) -> Outcome:
     options = "" if request.device == "cpu" else f" --device {request.device}"
     if request.deviations != RECORD:
         options += f" --deviations {shlex.quote(str(request.deviations))}"
+    if request.cases != cases_folder():
+        options += f" --cases {shlex.quote(str(request.cases))}"
+    if request.timeout != TIMEOUT:
+        options += f" --timeout {request.timeout:g}"
     return Outcome(run, plan.specs, options, record, tuple(stale), left_out, complete)
 
 
@@ -165,53 +170,88 @@ def _without_bfloat16(
 
 
 def choose(selectors: Sequence[str], device: str) -> tuple[list[Chosen], tuple[str, ...]]:
-    """The implementations to run, and a line for each that was not named and cannot be.
+    """The implementations to run, and a line for those that were meant and cannot be, by reason.
 
     Without selectors: all of this package, and installed plug-ins, that this machine can run.
+    Raises UserError where a selector names none that can.
     """
     built_in = registry.built_in()
+    groups = [registry.matching(selector) or [selector] for selector in selectors]
     chosen: list[Chosen] = []
-    left_out: list[str] = []
-    for selector in selectors or [*built_in, *registry.entry_points()]:
-        specs = registry.matching(selector) or [selector]
+    left_out: dict[str, list[str]] = {}
+    available = _Availability(device)
+    for specs in groups or [[*built_in, *registry.entry_points()]]:
+        before = len(chosen)
         for spec in specs:
             try:
-                chosen.append(_available(spec, device))
-            except UserError as error:
-                if selectors:
+                chosen.append(available(spec))
+            except Unavailable as error:
+                left_out.setdefault(error.reason, []).append(spec)
+                if selectors and specs == [spec]:
                     raise
-                left_out.append(str(error))
-    if not chosen:
-        raise UserError(f"nothing to run on {device}: {'; '.join(left_out)}")
-    return registry.unique(chosen), tuple(left_out)
+        if len(chosen) == before:
+            reasons = (f"{', '.join(names)}: {reason}" for reason, names in left_out.items())
+            raise UserError(f"nothing to run on {device}: {'; '.join(reasons)}")
+    lines = (f"{', '.join(names)}: {reason}" for reason, names in left_out.items())
+    return registry.unique(chosen), tuple(lines)
 
 
-def _available(spec: str, device: str) -> Chosen:
-    implementation = registry.built_in().get(spec)
-    if implementation is None:
-        return _probe(spec, device)
-    framework = implementation.framework
-    if not registry.is_installed(implementation):
-        raise UserError(
-            f"{spec}: {framework} is not installed; "
-            f"pip install 'batchnorm-conformance[{framework}]' brings it"
-        )
-    if device not in implementation.devices:
-        raise UserError(f"{spec}: runs on {', '.join(implementation.devices)}, not on {device}")
-    return registry.describe(spec) if device == "cpu" else _probe(spec, device)
+class Unavailable(UserError):
+    """An implementation cannot be run here, for a reason that others may share."""
+
+    def __init__(self, spec: str, reason: str) -> None:
+        super().__init__(f"{spec}: {reason}")
+        self.reason = reason
+
+
+class _Availability:
+    """What can run on a device; a framework is asked once whether it finds that."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._reasons: dict[str, str] = {}
+
+    def __call__(self, spec: str) -> Chosen:
+        """Raises Unavailable for what this package has and cannot run here, else UserError."""
+        implementation = registry.built_in().get(spec)
+        if implementation is None:
+            return _probe(spec, self._device)
+        framework = implementation.framework
+        if self._device not in implementation.devices:
+            on = ", ".join(implementation.devices)
+            raise Unavailable(spec, f"runs on {on}, not on {self._device}")
+        if not registry.is_installed(implementation):
+            how = f"pip install 'batchnorm-conformance[{framework}]' brings it"
+            raise Unavailable(spec, f"{framework} is not installed; {how}")
+        if self._device != "cpu" and framework not in self._reasons:
+            try:
+                _probe(spec, self._device)
+                self._reasons[framework] = ""
+            except UserError as error:
+                self._reasons[framework] = str(error)
+        if reason := self._reasons.get(framework):
+            raise Unavailable(spec, reason)
+        return registry.describe(spec)
 
 
 def _probe(spec: str, device: str) -> Chosen:
     """Load it in a process of its own, so that whatever loading it does stays there."""
     command = [sys.executable, "-m", "conformance.probe", spec, device]
-    answer = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            timeout=TIME_TO_START,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"--impl {spec}: was not imported within {TIME_TO_START:g} s; mend the file"
+        ) from None
     lines = [line for line in answer.stdout.splitlines() if line.startswith(MARK)]
     if not lines:
         raise UserError(

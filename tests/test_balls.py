@@ -279,7 +279,7 @@ def running(key, column, mean, var):
             reported = batch_var * size / (size - 1)
         if key.startswith("momentum-inverted"):
             rate = 1 - rate
-        if key.startswith("rate-float32"):
+        if key in ("rate-float32", "rounded-weight-of-the-old"):
             of_the_old = key.endswith("of-the-old")
             narrow = np.float32(float(1 - rate if of_the_old else rate))
             rate = 1 - mpf(float(narrow)) if of_the_old else mpf(float(narrow))

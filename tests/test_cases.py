@@ -98,7 +98,7 @@ def test_every_case_makes_a_question_whose_reference_has_the_outputs_shapes(case
 
 def test_no_parameter_is_left_at_its_default(cases):
     for case in cases.values():
-        if case.operation == "update":
+        if case.operation == "update" or "layer" in case.attributes:
             continue
         extreme = case.id.endswith(("-gamma-zero", "-gamma-0"))
         assert not np.any(np.isin(case.inputs["gamma"].astype(float), (1,) if extreme else (0, 1)))

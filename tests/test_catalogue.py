@@ -1,6 +1,5 @@
 """The rules that every case of the catalogue keeps."""
 
-from collections import Counter
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -25,7 +24,7 @@ def test_a_case_can_prove_something(case):
         for name, a in case.inputs.items()
         if name not in ("x", "dy", "w")
     }
-    if case.operation != "update":
+    if case.operation != "update" and "layer" not in case.attributes:
         assert not np.any(parameters["gamma"] == 1)
         assert not np.any(parameters["beta"] == 0)
         zero = any(fnmatchcase(case.id, pattern) for pattern in GAMMA_ZERO)
@@ -57,16 +56,20 @@ def test_no_long_column_is_constant():
 
 
 def test_few_shapes_are_compiled():
-    """Of each dtype, over all operations; large batches and numbers of channels are about the shape."""
+    """Over all operations; large batches and numbers of channels are about the shape."""
     shapes = {
-        (case.dtype, channels_last(case))
+        (case.dtype, shape)
         for case in COMPUTED.values()
         if case.family not in ("large-batch", "channels")
+        for shape in compiled_for(case)
     }
-    counts = Counter(dtype for dtype, *_ in shapes)
-    assert max(counts.values()) <= 40, counts
+    assert len(shapes) <= 40, shapes
 
 
-def channels_last(case):
+def compiled_for(case):
+    """Shapes of x, channels last; an update is a call for each batch."""
     shape = list(case.inputs["x"].shape)
-    return *shape[: case.channel_axis], *shape[case.channel_axis + 1 :], shape[case.channel_axis]
+    first, *rest = [*shape[: case.channel_axis], *shape[case.channel_axis + 1 :]]
+    return {
+        (rows, *rest, shape[case.channel_axis]) for rows in case.attributes.get("batches", [first])
+    }

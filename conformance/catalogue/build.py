@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import conformance
-from conformance import certify
+from conformance import certify, conventions
 from conformance.alternatives import ALTERNATIVES
 from conformance.case import Case
 from conformance.cases import SCHEMA, case_files, read_family
@@ -23,7 +23,9 @@ from conformance.judge import Expectation
 from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
 
-_FORMULAS = {p.key: p for p in certify.FORMULAS} | {a.key: a for a in ALTERNATIVES}
+_FORMULAS = {p.key: p for p in certify.FORMULAS} | {
+    a.key: a for a in (*conventions.ALTERNATIVES, *ALTERNATIVES)
+}
 
 
 def build(folder: Path) -> dict[str, int]:

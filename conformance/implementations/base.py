@@ -19,8 +19,8 @@ class Conventions:
     """What a layer of the library does where its user says nothing. The cases of `conventions` check it."""
 
     epsilon: float
-    momentum: float
-    """The default, as the library's users write it."""
+    momentum: float | None
+    """The default, as the library's users write it; None where they have to give one."""
     momentum_weighs: Literal["new", "old"]
     """Whether that is the weight of the new batch or of the old statistic."""
     running_variance: Literal["population", "unbiased"]
@@ -28,15 +28,15 @@ class Conventions:
     """The dtype of y for bfloat16 x: its own, or float32."""
     half_statistics: Literal["x", "float32"]
     """The dtype of the running statistics for bfloat16 x."""
-    fresh: Literal["initial-statistics", "zero-statistics", "batch-statistics", "raises"]
-    """What a layer that was never trained does in inference; the initial ones are mean 0, variance 1,
-    the zero ones mean 0, variance 0."""
+    fresh: Literal["initial-statistics", "batch-statistics", "raises"]
+    """What a layer that was never trained does in inference; the initial ones are mean 0, variance 1."""
     frozen: Literal["running-statistics", "batch-statistics", "none"]
     """What normalizes in training where the layer was made untrainable; none: nothing is called so."""
 
     @property
     def rate(self) -> float:
         """The weight of the new batch."""
+        assert self.momentum is not None
         return self.momentum if self.momentum_weighs == "new" else 1 - self.momentum
 
 

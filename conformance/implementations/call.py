@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.case import LAYER, Case
+from conformance.conventions import is_asked
 from conformance.implementations.base import Implementation, Unsupported
 from conformance.judge import Answer
 from conformance.operations import IN_LAYOUT, OPERATIONS
@@ -20,22 +21,33 @@ class _ChangedInput(Exception):
 def ask(implementation: Implementation, case: Case) -> Answer:
     """The implementation's answer, whatever it does short of ending the process."""
     operation = case.attributes.get("call", case.operation)
-    method = getattr(implementation, OPERATIONS[operation].method, None)
+    as_layer = is_asked(implementation, case)
+    method = getattr(implementation, "layer" if as_layer else OPERATIONS[operation].method, None)
     refusal = _not_offered(implementation, case, method)
     if refusal is not None or method is None:
         return Answer(unsupported=refusal or f"does not offer {operation}")
     try:
         with np.errstate(all="ignore"):
+            if as_layer:
+                return _ask_layer(implementation, case, method)
             if case.operation == "update":
                 return _ask_for_each_batch(implementation, case, method)
             arguments = arguments_of(implementation, case)
             return _answer(implementation, case, _call(method, arguments))
     except Unsupported as error:
-        return Answer(unsupported=str(error))
+        return Answer(unsupported=_text_of(error))
     except _ChangedInput as error:
         return Answer(changed_input=str(error))
     except (Exception, SystemExit) as error:
-        return Answer(raised=f"{type(error).__name__}: {error}")
+        return Answer(raised=f"{type(error).__name__}: {_text_of(error)}")
+
+
+def _text_of(error: BaseException) -> str:
+    """What the exception says, in characters that can be written anywhere."""
+    try:
+        return str(error).encode("utf-8", "replace").decode()
+    except Exception:
+        return "its message cannot be read"
 
 
 def answer_bytes(answer: Answer) -> list[bytes]:
@@ -122,6 +134,21 @@ def _ask_for_each_batch(
     return Answer(outputs={name: np.stack(values) for name, values in collected.items()})
 
 
+def _ask_layer(implementation: Implementation, case: Case, method: Callable[..., Any]) -> Answer:
+    """A new layer is called once. x gets axes of length 1, where the layer takes no (N, C)."""
+    x = np.array(case.inputs["x"])
+    ones = (1,) * (min(implementation.ranks) - x.ndim)
+    shape = (*x.shape, *ones) if implementation.channel_axis == 1 else (len(x), *ones, x.shape[1])
+    calls, frozen = LAYER[case.attributes["layer"]], case.attributes["layer"] == "frozen"
+    result = _call(method, {"x": x.reshape(shape), "calls": calls, "frozen": frozen})
+    if not isinstance(result, tuple | list) or len(result) != 3:
+        return Answer(malformed="gave something else than y, running_mean and running_var")
+    y, mean, var = result
+    if case.operation == "update":
+        return Answer(outputs={"running_mean": mean[None], "running_var": var[None]})
+    return Answer(outputs={"y": y.reshape(x.shape) if y.shape == shape else y})
+
+
 def _not_offered(implementation: Implementation, case: Case, method: Any) -> str | None:
     if method is None:
         return f"does not offer {case.attributes.get('call', case.operation)}"
@@ -129,7 +156,7 @@ def _not_offered(implementation: Implementation, case: Case, method: Any) -> str
         return None
     if case.dtype not in implementation.dtypes:
         return f"does not offer {case.dtype}"
-    if len(case.layout) not in implementation.ranks:
+    if len(case.layout) not in implementation.ranks and not is_asked(implementation, case):
         return f"does not offer rank {len(case.layout)}"
     return None
 

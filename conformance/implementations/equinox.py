@@ -87,16 +87,6 @@ class BatchNormEma(BatchNorm):
 
     name = "equinox.nn.BatchNorm-ema"
     mode = "ema"
-    conventions = Conventions(
-        epsilon=1e-5,
-        momentum=0.99,
-        momentum_weighs="old",
-        running_variance="population",
-        half_output="float32",
-        half_statistics="float32",
-        fresh="zero-statistics",
-        frozen="none",
-    )
 
     def _loaded(self, layer: Any, state: Any, statistics: Any) -> Any:
         first = self.numpy.array(False)

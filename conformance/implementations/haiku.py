@@ -21,7 +21,7 @@ class BatchNorm(JaxLayer):
     packages = ("dm-haiku", "jax", "jaxlib")
     conventions = Conventions(
         epsilon=1e-5,
-        momentum=0.9,  # it has no default: this is what hk.nets.ResNet uses
+        momentum=None,
         momentum_weighs="old",
         running_variance="population",
         half_output="x",

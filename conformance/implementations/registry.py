@@ -17,7 +17,17 @@ from conformance.implementations.base import Implementation
 from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
-_MODULES = ("numpy", "tensorflow", "torch", "jax", "flax", "haiku", "equinox")
+_MODULES = (
+    "numpy",
+    "tensorflow",
+    "tensorflow_fused",
+    "torch",
+    "jax",
+    "keras",
+    "flax",
+    "haiku",
+    "equinox",
+)
 
 
 @dataclass(frozen=True)
@@ -147,22 +157,11 @@ def _instance(spec: str, target: Any) -> Implementation:
 
 def _complete(spec: str, target: Any) -> None:
     """Defaults for what an implementation leaves out; UserError for what it says wrongly."""
-    defaults = {"name": spec, "framework": "numpy"} | {
-        name: getattr(Implementation, name)
-        for name in (
-            "channel_axis",
-            "dtypes",
-            "ranks",
-            "devices",
-            "device",
-            "packages",
-            "process",
-            "start",
-        )
-    }
+    defaults = {k: v for k, v in vars(Implementation).items() if not k.startswith("_")}
+    defaults |= {"name": spec, "framework": "numpy", "start": lambda: None}
     for name, value in defaults.items():
         if not hasattr(target, name):
-            setattr(target, name, (lambda: None) if name == "start" else value)
+            setattr(target, name, value)
     if not (isinstance(target.name, str) and target.name and target.name.isprintable()):
         raise UserError(f"--impl {spec}: name must be a printable string, not {target.name!r}")
     if target.name in built_in():

@@ -1,4 +1,5 @@
-"""TensorFlow: tf.nn.moments and tf.nn.batch_normalization, eager, as a graph, and compiled by XLA."""
+"""TensorFlow: tf.nn.moments and tf.nn.batch_normalization, eager, as a graph, and compiled by XLA;
+a dense layer made of them. tensorflow_fused.py has the fused operation."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ class BatchNormalization(Implementation):
         self.tf = tf
         self.where = "/GPU:0" if self.device == "cuda" else "/CPU:0"
         self.functions = {
-            function.__name__: self.compiled(function)
-            for function in (self._train, self._infer, self._grad, self._grad_infer, self._dense)
+            name: self.compiled(getattr(self, name))
+            for name in ("_train", "_infer", "_update", "_grad", "_grad_infer", "_dense")
+            if hasattr(self, name)
         }
 
     def compiled(self, function: Any) -> Any:
@@ -79,13 +81,12 @@ class BatchNormalization(Implementation):
     def _call(self, name: str, x: Any, *others: Any) -> Any:
         """Epsilon goes in as a tensor, so that a new one does not trace and compile anew."""
         with self.tf.device(self.where):
-            tensors = [
-                other if isinstance(other, str) else self._tensor(other, x.dtype)
-                for other in (x, *others)
-            ]
+            tensors = [self._tensor(value, x.dtype) for value in (x, *others)]
             return tuple(output.numpy() for output in self.functions[name](*tensors))
 
     def _tensor(self, value: Any, dtype: Any) -> Any:
+        if isinstance(value, str):
+            return value
         return self.tf.constant(value, dtype=dtype if isinstance(value, float) else value.dtype)
 
 
@@ -101,3 +102,48 @@ class BatchNormalizationXla(BatchNormalization):
 
     def compiled(self, function: Any) -> Any:
         return self.tf.function(function, jit_compile=True)
+
+
+class DenseLayer(BatchNormalization):
+    """A layer as tutorials write it: initialized weights, variables gamma and beta of shape (1, n).
+
+    `train` and `grad` ask for what comes after the matrix product. It knows no inference.
+    """
+
+    name = "tf.nn.batch_normalization-dense-layer"
+    packages = ("tensorflow", "keras")
+    ranks = (2,)
+    infer = None  # type: ignore[assignment]
+    grad_infer = None  # type: ignore[assignment]
+
+    def _train(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+        return self._normalize(x, *self._variables(gamma, beta), epsilon)
+
+    def _grad(self, x: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any) -> Any:
+        gamma, beta = self._variables(gamma, beta)
+        with self.tf.GradientTape() as tape:
+            tape.watch(x)
+            y, _, _ = self._normalize(x, gamma, beta, epsilon)
+        dx, *parameters = tape.gradient(y, (x, gamma, beta), output_gradients=dy)
+        return dx, *(self.tf.reshape(gradient, [-1]) for gradient in parameters)
+
+    def _dense(self, x: Any, w: Any, gamma: Any, beta: Any, epsilon: Any, activation: str) -> Any:
+        initializer = self.tf.keras.initializers.VarianceScaling(mode="fan_avg")
+        kernel = self.tf.Variable(initializer(w.shape, dtype=w.dtype.name))
+        kernel.assign(w)
+        y, _, _ = self._train(self.tf.matmul(x, kernel), gamma, beta, epsilon)
+        return (y if activation == "identity" else getattr(self.tf.nn, activation)(y),)
+
+    def _variables(self, gamma: Any, beta: Any) -> Any:
+        tf = self.tf
+        variables = (
+            tf.Variable(tf.ones([1, gamma.shape[0]], gamma.dtype)),
+            tf.Variable(tf.zeros([1, beta.shape[0]], beta.dtype)),
+        )
+        for variable, value in zip(variables, (gamma, beta), strict=True):
+            variable.assign(tf.reshape(value, [1, -1]))
+        return variables
+
+    def _normalize(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+        mean, var = self.tf.nn.moments(x, axes=[0])
+        return self.tf.nn.batch_normalization(x, mean, var, beta, gamma, epsilon), mean, var

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,39 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
             if name not in ran
         ],
         "verdicts": VERDICTS,
+        "conventions": [row for run in runs for row in _conventions(run)],
     }
+
+
+def _conventions(run: Run) -> Iterator[dict[str, Any]]:
+    """What is declared of the layers that were run, and whether the cases of it were answered so."""
+    built_in = registry.built_in()
+    verdicts = {(r.implementation, r.case): r.verdict for r in run.results}
+    for name in run.header.implementations:
+        declared = built_in[name].conventions if name in built_in else None
+        if declared is None:
+            continue
+
+        def cell(text: str, *cases: str, name: str = name) -> str:
+            seen = {verdicts.get((name, f"conventions/{case}"), "not run") for case in cases}
+            return text if seen == {"conforms"} else f"{text} ({', '.join(sorted(seen))})"
+
+        momentum = "to be given"
+        if declared.momentum is not None:
+            weight = f"{declared.momentum:g}, weight of the {declared.momentum_weighs}"
+            momentum = cell(weight, "update-momentum")
+        frozen = declared.frozen.replace("-", " ")
+        yield {
+            "name": name,
+            "device": run.header.device,
+            "epsilon": cell(f"{declared.epsilon:g}", "train-epsilon"),
+            "momentum": momentum,
+            "variance": cell(declared.running_variance, "update-momentum"),
+            "output": cell(declared.half_output.replace("x", "bfloat16"), "train-half"),
+            "statistics": cell(declared.half_statistics.replace("x", "bfloat16"), "update-half"),
+            "fresh": cell(declared.fresh.replace("-", " "), "infer-fresh"),
+            "frozen": "–" if frozen == "none" else cell(frozen, "infer-frozen", "update-frozen"),
+        }
 
 
 def _run(run: Run) -> dict[str, Any]:

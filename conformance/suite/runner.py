@@ -11,6 +11,7 @@ from pathlib import Path
 
 from conformance.case import Case
 from conformance.cases import load_cases
+from conformance.conventions import is_asked, question_of
 from conformance.deviations import Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
@@ -21,7 +22,7 @@ from conformance.results import Result
 from conformance.suite.journal import Check, Journal
 
 # Importing a framework and compiling for it the first time may take longer than any case.
-_TIME_TO_START = 300.0
+TIME_TO_START = 300.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Runner:
         watch = self.journal.watch
         try:
             if name not in self._started:
-                faulthandler.dump_traceback_later(_TIME_TO_START, exit=True, file=watch)
+                faulthandler.dump_traceback_later(TIME_TO_START, exit=True, file=watch)
                 self._start(name)
             implementation = self._started[name]
             faulthandler.dump_traceback_later(self.plan.timeout, exit=True, file=watch)
@@ -94,7 +95,11 @@ class Runner:
             seconds = time.perf_counter() - began
         finally:
             faulthandler.cancel_dump_traceback_later()
-        result = Result.of(case_id, name, judge(case.question, answer), round(seconds, 6))
+        question = case.question
+        if isinstance(implementation, Implementation) and is_asked(implementation, case):
+            assert implementation.conventions is not None
+            question = question_of(implementation.conventions, case)
+        result = Result.of(case_id, name, judge(question, answer), round(seconds, 6))
         self.journal.end(result)
         return result
 

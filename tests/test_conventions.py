@@ -1,0 +1,158 @@
+"""A layer is held to what is declared of it, and to nothing else."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from conformance import Implementation
+from conformance.cases import cases_folder, load_cases
+from conformance.conventions import is_asked, key_of, question_of
+from conformance.implementations import registry
+from conformance.implementations.base import Conventions
+from conformance.implementations.call import ask
+from conformance.judge import judge
+
+CASES = load_cases(cases_folder(), ["conventions/*"])
+KERAS = Conventions(
+    epsilon=1e-3,
+    momentum=0.99,
+    momentum_weighs="old",
+    running_variance="population",
+    half_output="float32",
+    half_statistics="float32",
+    fresh="initial-statistics",
+    frozen="running-statistics",
+)
+TORCH = Conventions(
+    epsilon=1e-5,
+    momentum=0.1,
+    momentum_weighs="new",
+    running_variance="unbiased",
+    half_output="x",
+    half_statistics="x",
+    fresh="initial-statistics",
+    frozen="batch-statistics",
+)
+OTHER = Conventions(
+    epsilon=1e-6,
+    momentum=0.05,
+    momentum_weighs="new",
+    running_variance="unbiased",
+    half_output="x",
+    half_statistics="float32",
+    fresh="batch-statistics",
+    frozen="batch-statistics",
+)
+REFUSES = Conventions(**{**vars(TORCH), "fresh": "raises"})
+DECLARED = {"keras": KERAS, "torch": TORCH, "other": OTHER, "refuses": REFUSES}
+
+
+class Layer(Implementation):
+    """A layer that does as `does` says, whatever is declared of it."""
+
+    name = "layer"
+    framework = "numpy"
+    ranks = (4,)
+
+    def __init__(self, declared, does=None):
+        self.conventions, self.does = declared, does or declared
+
+    def train(self, x, gamma, beta, epsilon):
+        raise AssertionError("the layer is to be asked")
+
+    def layer(self, x, modes, frozen):
+        assert x.ndim == 4
+        (mode,) = modes
+        does = self.does
+        wide = x.astype(np.float64)
+        batch = wide.mean(axis=(0, 2, 3)), wide.var(axis=(0, 2, 3))
+        running = np.zeros(x.shape[1]), np.ones(x.shape[1])
+        how = "batch-statistics" if mode == "train" else does.fresh
+        how = does.frozen if frozen else how
+        if how == "raises":
+            raise RuntimeError("was not trained yet")
+        mean, var = (a[:, None, None] for a in (batch if how == "batch-statistics" else running))
+        y = (wide - mean) / np.sqrt(var + does.epsilon)
+        if mode == "train" and how == "batch-statistics":
+            unbiased = len(x) / (len(x) - 1) if does.running_variance == "unbiased" else 1
+            new = batch[0], batch[1] * unbiased
+            running = [a + does.rate * (b - a) for a, b in zip(running, new, strict=True)]
+        half = x.dtype == ml_dtypes.bfloat16
+        kept = [x.dtype if half and k == "x" else np.float32 for k in self.kept]
+        return y.astype(kept[0]), *(a.astype(kept[1]) for a in running)
+
+    @property
+    def kept(self):
+        return self.does.half_output, self.does.half_statistics
+
+
+def verdicts(implementation):
+    found = {}
+    for name, case in CASES.items():
+        assert is_asked(implementation, case)
+        question = question_of(implementation.conventions, case)
+        judged = judge(question, ask(implementation, case))
+        found[name.partition("/")[2]] = (judged.verdict, judged.name)
+    return found
+
+
+@pytest.mark.parametrize("declared", DECLARED.values(), ids=list(DECLARED))
+def test_a_layer_that_does_as_declared_conforms(declared):
+    assert {verdict for verdict, _ in verdicts(Layer(declared)).values()} == {"conforms"}
+
+
+@pytest.mark.parametrize(
+    ("other", "seen"),
+    [
+        ({"epsilon": 1e-5}, {"train-epsilon", "infer-fresh", "infer-frozen", "train-half"}),
+        ({"epsilon": 1e-2}, {"train-epsilon", "infer-fresh", "infer-frozen", "train-half"}),
+        ({"momentum": 0.9}, {"update-momentum", "update-half"}),
+        ({"momentum_weighs": "new"}, {"update-momentum", "update-half"}),
+        ({"running_variance": "unbiased"}, {"update-momentum", "update-half"}),
+        ({"half_output": "x"}, {"train-half"}),
+        ({"half_statistics": "x"}, {"update-half"}),
+        ({"fresh": "batch-statistics"}, {"infer-fresh"}),
+        ({"fresh": "raises"}, {"infer-fresh"}),
+        ({"frozen": "batch-statistics"}, {"infer-frozen", "update-frozen"}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_layer_that_does_something_else_is_noticed(other, seen):
+    found = verdicts(Layer(KERAS, Conventions(**{**vars(KERAS), **other})))
+    assert {name for name, (verdict, _) in found.items() if verdict != "conforms"} == seen
+
+
+def test_what_is_done_instead_has_its_name():
+    found = verdicts(Layer(KERAS, TORCH))
+    assert found["train-epsilon"] == ("convention", "commonest-defaults")
+    assert found["update-momentum"] == ("convention", "unbiased-running-variance")
+    assert found["infer-frozen"] == ("convention", "batch-statistics")
+    assert verdicts(Layer(TORCH, KERAS))["train-epsilon"] == ("convention", "epsilon-0.001")
+
+
+def test_a_layer_that_should_refuse_and_computes_is_noticed():
+    assert verdicts(Layer(REFUSES, TORCH))["infer-fresh"] == ("policy", "accepts")
+
+
+def test_without_a_layer_the_case_is_like_any_other():
+    for name in ("numpy.batch_norm-float64", "torch.nn.functional.batch_norm"):
+        implementation = registry.built_in()[name]()
+        assert not any(is_asked(implementation, case) for case in CASES.values())
+
+
+def test_what_nobody_calls_frozen_is_not_asked():
+    layer = Layer(Conventions(**{**vars(KERAS), "frozen": "none", "momentum": None}))
+    asked = {name.partition("/")[2] for name, case in CASES.items() if is_asked(layer, case)}
+    assert asked == {"train-epsilon", "infer-fresh", "train-half"}
+
+
+def test_every_declaration_in_the_package_can_be_checked():
+    for implementation in registry.built_in().values():
+        assert (implementation.layer is None) == (implementation.conventions is None)
+        if implementation.conventions is None or implementation.conventions.fresh == "raises":
+            continue
+        for case in CASES.values():
+            if is_asked(implementation(), case):
+                layer = case.attributes["layer"]
+                key = key_of(implementation.conventions, case.operation, layer)
+                assert key in case.question.expected
