@@ -1,24 +1,37 @@
-"""JAX: the formula in jax.numpy, eager and under jit, and jax.nn.standardize; gradients by jax.vjp."""
+"""JAX: the formula in jax.numpy (eager, jit, over two devices) and jax.nn.standardize; and what all libraries on JAX share."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
-from typing import Any
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance import formula
 from conformance.errors import UserError
-from conformance.implementations.base import Implementation
+from conformance.implementations.base import Implementation, Unsupported
 
 
-class Formula(Implementation):
-    name = "jax.numpy"
+class JaxImplementation(Implementation):
+    """Functions of JAX arrays, compiled once for each operation, shape and dtype, and float64 where it is due.
+
+    A subclass defines _train (y first), _infer and _update; gradients are those of jax.vjp.
+    """
+
     framework = "jax"
-    packages = ("jax", "jaxlib")
+    packages: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
     channel_axis = -1
-    devices = ("cpu", "cuda")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    static: ClassVar[Mapping[str, tuple[str, ...]]] = {"dense": ("activation",)}
+    """Arguments of an operation that are no tensors, each value of which is compiled anew."""
+
+    _train: Any
+    _infer: Any
+    _update: Any
 
     def start(self) -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -32,22 +45,13 @@ class Formula(Implementation):
             ) from None
         self.jax, self.numpy = jax, jax.numpy
         self.functions = {
-            name: self.compiled(getattr(self, f"_{name}"))
-            for name in ("train", "infer", "update", "grad", "grad_infer", "dense")
+            name: self.compiled(name, getattr(self, f"_{name}"))
+            for name in ("train", "infer", "update", "grad", "grad_infer", "dense", "layer")
+            if hasattr(self, f"_{name}")
         }
 
-    def compiled(self, function: Any) -> Any:
-        return function
-
-    def _train(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
-        outputs = formula.train(self.numpy, x, gamma, beta, epsilon)
-        return outputs["y"], outputs["mean"], outputs["var"]
-
-    def _infer(self, *arguments: Any) -> Any:
-        return formula.infer(self.numpy, *arguments)["y"]
-
-    def _update(self, x: Any, mean: Any, var: Any, epsilon: Any, rate: Any) -> Any:
-        return formula.update_once(self.numpy, x, mean, var, rate)
+    def compiled(self, name: str, function: Any) -> Any:
+        return self.jax.jit(function, static_argnames=self.static.get(name, ()))
 
     def _grad(self, x: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any) -> Any:
         def forward(x: Any, gamma: Any, beta: Any) -> Any:
@@ -69,8 +73,11 @@ class Formula(Implementation):
         return backward(dy.astype(y.dtype))
 
     def _dense(self, x: Any, w: Any, gamma: Any, beta: Any, epsilon: Any, activation: str) -> Any:
-        y = self._train(self.numpy.matmul(x, w), gamma, beta, epsilon)[0]
+        y = self._train(self._linear(x, w), gamma, beta, epsilon)[0]
         return y if activation == "identity" else getattr(self.jax.nn, activation)(y)
+
+    def _linear(self, x: Any, w: Any) -> Any:
+        return self.numpy.matmul(x, w)
 
     def train(self, *arguments: Any) -> Any:
         return self._call("train", *arguments)
@@ -98,22 +105,158 @@ class Formula(Implementation):
             return self.jax.tree.map(np.asarray, self.functions[name](*arrays))
 
 
-class FormulaJit(Formula):
+class JaxLayer(JaxImplementation):
+    """A layer of a library, made and called within a compiled function, as a training step does.
+
+    A subclass defines _run(x, modes, parameters, statistics, **how): a new layer, called on x in each
+    of the modes; y of the last call, and the running statistics after it. parameters are gamma and
+    beta, statistics the ones to start with, the layer's own where they are None; `how` is what differs
+    from the layer's defaults. The rate is a number, as users give it: 1 - rate of a traced one would
+    be rounded where theirs is not.
+    """
+
+    static: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "update": ("rate",),
+        "dense": ("activation",),
+        "layer": ("modes",),
+    }
+    axis_name: str | None = None
+    """The axis that its statistics are averaged over."""
+
+    _run: Any
+
+    def _train(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+        return self._run(x, ("train",), (gamma, beta), epsilon=epsilon)[:1]
+
+    def _infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+        return self._run(x, ("infer",), (gamma, beta), (mean, var), epsilon=epsilon)[0]
+
+    def _update(self, x: Any, mean: Any, var: Any, epsilon: Any, rate: float) -> Any:
+        how = {"epsilon": epsilon, "momentum": 1 - rate}
+        return self._run(x, ("train",), None, (mean, var), **how)[1:]
+
+    def _layer(self, x: Any, modes: tuple[str, ...]) -> Any:
+        return self._run(x, modes)
+
+    def layer(self, x: Any, modes: Any, frozen: bool) -> Any:
+        if frozen:
+            raise Unsupported(
+                "a layer is not frozen: its user leaves the parameters out of the update, "
+                "or calls it as in inference"
+            )
+        return self._call("layer", x, tuple(modes))
+
+
+class OverReplicas(JaxLayer):
+    """Before a layer's class: replicas under jax.vmap share the rows equally, two or as few as can."""
+
+    axis_name = "replicas"
+
+    def _run(self, x: Any, *arguments: Any, **how: Any) -> Any:
+        rows = x.shape[0]
+        replicas = next((k for k in range(2, rows) if rows % k == 0), rows or 2)
+        shares = x.reshape(replicas, rows // replicas, *x.shape[1:])
+        run = super()._run
+
+        def replica(x: Any) -> Any:
+            return run(x, *arguments, **how)
+
+        mapped = self.jax.vmap(replica, out_axes=(0, None, None), axis_name=self.axis_name)
+        y, mean, var = mapped(shares)
+        return y.reshape(x.shape), mean, var
+
+
+class FormulaJit(JaxImplementation):
     name = "jax.numpy-jit"
 
-    def compiled(self, function: Any) -> Any:
-        static = "activation" if function.__name__ == "_dense" else ()
-        return self.jax.jit(function, static_argnames=static)
+    def start(self) -> None:
+        super().start()
+        self.xp: Any = self.numpy
+
+    def _train(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+        outputs = formula.train(self.xp, x, gamma, beta, epsilon)
+        return outputs["y"], outputs["mean"], outputs["var"]
+
+    def _infer(self, *arguments: Any) -> Any:
+        return formula.infer(self.xp, *arguments)["y"]
+
+    def _update(self, x: Any, mean: Any, var: Any, epsilon: Any, rate: Any) -> Any:
+        return formula.update_once(self.xp, x, mean, var, rate)
 
 
-class Standardize(Formula):
+class Formula(FormulaJit):
+    name = "jax.numpy"
+
+    def compiled(self, name: str, function: Any) -> Any:
+        return function
+
+
+class FormulaShardMap(FormulaJit):
+    """x lies on two devices, halved along its first axis of even length; means are over both halves."""
+
+    name = "jax.numpy-shard_map"
+    process = "jax-shard_map"
+    devices = ("cpu",)
+
+    def start(self) -> None:
+        import jax
+
+        with contextlib.suppress(RuntimeError):  # too late, but there may be two already
+            jax.config.update("jax_num_cpu_devices", 2)
+        super().start()
+        if len(devices := jax.devices("cpu")[:2]) < 2:
+            raise UserError(f"{self.name}: JAX started with one CPU device; run it on its own")
+        self.mesh = jax.sharding.Mesh(np.array(devices), ("half",))
+        self.xp = SimpleNamespace(square=jax.numpy.square, sqrt=jax.numpy.sqrt, mean=self._mean)
+
+    def _mean(self, x: Any, axis: Any) -> Any:
+        return self.jax.lax.pmean(self.numpy.mean(x, axis=axis), "half")
+
+    def _train(self, *arguments: Any) -> Any:
+        return self._halved(super()._train, arguments, "x", "", "")
+
+    def _infer(self, *arguments: Any) -> Any:
+        return self._halved(super()._infer, arguments, "x")
+
+    def _update(self, *arguments: Any) -> Any:
+        return self._halved(super()._update, arguments, "", "")
+
+    def _halved(self, function: Any, arguments: Any, *outputs: str) -> Any:
+        """outputs: "x" for what is halved as x is, "" for what is the same on both devices."""
+        sizes = arguments[0].shape[:-1]
+        axis = next((axis for axis, size in enumerate(sizes) if size % 2 == 0), None)
+        if axis is None:
+            raise Unsupported("shard_map needs an axis that two devices can halve")
+        whole = self.jax.sharding.PartitionSpec()
+        halved = self.jax.sharding.PartitionSpec(*[None] * axis, "half")
+        specs = tuple(halved if output else whole for output in outputs)
+        return self.jax.shard_map(
+            function,
+            mesh=self.mesh,
+            in_specs=(halved, *[whole] * (len(arguments) - 1)),
+            out_specs=specs if len(specs) > 1 else specs[0],
+        )(*arguments)
+
+
+class Standardize(JaxImplementation):
     name = "jax.nn.standardize"
+    algorithm: ClassVar[Mapping[str, str]] = {}
     update = None  # type: ignore[assignment]  # it keeps no running statistics
 
     def _train(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
         axes = tuple(range(x.ndim - 1))
-        return (gamma * self.jax.nn.standardize(x, axis=axes, epsilon=epsilon) + beta,)
+        return (gamma * self._standardize(x, axis=axes, epsilon=epsilon) + beta,)
 
     def _infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
-        z = self.jax.nn.standardize(x, mean=mean, variance=var, epsilon=epsilon)
-        return gamma * z + beta
+        return gamma * self._standardize(x, mean=mean, variance=var, epsilon=epsilon) + beta
+
+    def _standardize(self, x: Any, **how: Any) -> Any:
+        standardize = self.jax.nn.standardize
+        if not set(self.algorithm) <= set(inspect.signature(standardize).parameters):
+            raise Unsupported(f"jax {self.jax.__version__} has one algorithm and no choice of it")
+        return standardize(x, **how, **self.algorithm)
+
+
+class StandardizeStable(Standardize):
+    name = "jax.nn.standardize-stable"
+    algorithm: ClassVar[Mapping[str, str]] = {"algorithm": "stable"}

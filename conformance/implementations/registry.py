@@ -17,7 +17,17 @@ from conformance.implementations.base import Implementation
 from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
-_MODULES = ("numpy", "tensorflow", "tensorflow_fused", "torch", "jax", "keras")
+_MODULES = (
+    "numpy",
+    "tensorflow",
+    "tensorflow_fused",
+    "torch",
+    "jax",
+    "keras",
+    "flax",
+    "haiku",
+    "equinox",
+)
 
 
 @dataclass(frozen=True)
