@@ -17,7 +17,7 @@ from conformance.implementations.base import Implementation
 from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
-_MODULES = ("numpy", "tensorflow", "torch", "jax")
+_MODULES = ("numpy", "tensorflow", "torch", "jax", "onnx", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,16 @@ def _complete(spec: str, target: Any) -> None:
     """Defaults for what an implementation leaves out; UserError for what it says wrongly."""
     defaults = {"name": spec, "framework": "numpy"} | {
         name: getattr(Implementation, name)
-        for name in ("channel_axis", "dtypes", "ranks", "devices", "device", "packages", "process", "start")
+        for name in (
+            "channel_axis",
+            "dtypes",
+            "ranks",
+            "devices",
+            "device",
+            "packages",
+            "process",
+            "start",
+        )
     }
     for name, value in defaults.items():
         if not hasattr(target, name):
