@@ -21,7 +21,7 @@ class Operator(Implementation):
     """BatchNormalization of one operator set; `run` computes a model."""
 
     opset: ClassVar[int]
-    conventions = Conventions(
+    conventions: ClassVar[Conventions | None] = Conventions(
         epsilon=1e-5,
         momentum=0.9,
         momentum_weighs="old",
@@ -108,16 +108,16 @@ def model_of(
         nodes.append(helper.make_node(_ACTIVATIONS[activation], ["normalized"], ["activated"]))
         shown = ("activated", *shown[1:])
 
-    def value(name: str, array: np.ndarray, shape: Any) -> Any:
-        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-        return helper.make_tensor_value_info(name, kind, shape)
+    def value(name: str, like: np.ndarray) -> Any:
+        kind = helper.np_dtype_to_tensor_dtype(like.dtype)
+        return helper.make_tensor_value_info(name, kind, [None] * like.ndim)
 
     statistics = (feeds | constants)["mean"]
     graph = helper.make_graph(
         nodes,
         "batch_normalization",
-        [value(name, array, [None] * array.ndim) for name, array in feeds.items()],
-        [value(name, statistics if "running" in name else feeds["x"], None) for name in shown],
+        [value(name, array) for name, array in feeds.items()],
+        [value(name, statistics if "running" in name else feeds["x"]) for name in shown],
         [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in constants.items()],
     )
     return helper.make_model_gen_version(graph, opset_imports=[helper.make_opsetid("", opset)])

@@ -9,14 +9,8 @@ import numpy as np
 from conformance.implementations._onnx_operator import Operator
 
 
-class BatchNormalization9(Operator):
-    name = "onnx.reference.BatchNormalization-9"
+class _Evaluated(Operator):
     framework = "onnx"
-    opset = 9
-    dtypes = ("float16", "float32", "float64")
-    conventions = None  # a node that trains has five outputs, and the evaluator gives y alone
-    update = None  # type: ignore[assignment]
-    layer = None  # type: ignore[assignment]
 
     def start(self) -> None:
         from onnx.reference import ReferenceEvaluator
@@ -27,10 +21,17 @@ class BatchNormalization9(Operator):
         return [np.asarray(output) for output in self.evaluator(model).run(None, feeds)]
 
 
-class BatchNormalization15(BatchNormalization9):
+class BatchNormalization9(_Evaluated):
+    """A node that trains has five outputs here, of which the evaluator gives y alone."""
+
+    name = "onnx.reference.BatchNormalization-9"
+    opset = 9
+    dtypes = ("float16", "float32", "float64")
+    conventions = None
+    update = None  # type: ignore[assignment]
+    layer = None  # type: ignore[assignment]
+
+
+class BatchNormalization15(_Evaluated):
     name = "onnx.reference.BatchNormalization-15"
     opset = 15
-    conventions = Operator.conventions
-    update = Operator.update
-    layer = Operator.layer
-    dtypes = ("float16", "bfloat16", "float32", "float64")
