@@ -27,6 +27,9 @@ _MODULES = (
     "flax",
     "haiku",
     "equinox",
+    "onnx",
+    "onnxruntime",
+    "openvino",
 )
 
 
