@@ -17,7 +17,7 @@ from conformance.implementations.base import Implementation
 from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
-_MODULES = ("numpy", "tensorflow", "torch", "jax")
+_MODULES = ("numpy", "tensorflow", "torch", "jax", "paddle", "mlx", "tinygrad", "cupy")
 
 
 @dataclass(frozen=True)
