@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.errors import UserError
-from conformance.implementations.base import Conventions, Implementation, Unsupported
+from conformance.implementations.base import Conventions, Implementation
 
 
 class BatchNorm(Implementation):
@@ -58,7 +58,7 @@ class BatchNorm(Implementation):
         norm.running_mean, norm.running_var = mean, var
         with self.mode(True):
             norm(x)
-        return self._array(norm.running_mean), self._array(norm.running_var)
+        return self._arrays(norm.running_mean, norm.running_var)
 
     def grad(self, x: Any, gamma: Any, beta: Any, epsilon: float, dy: Any) -> Any:
         x, gamma, beta, dy = self._tensors(x, gamma, beta, dy)
@@ -78,13 +78,14 @@ class BatchNorm(Implementation):
         return self._array(y if activation == "identity" else getattr(y, activation)())
 
     def layer(self, x: Any, modes: Any, frozen: bool) -> Any:
-        if frozen:
-            raise Unsupported("a layer is frozen by leaving its tensors out of the optimizer")
         norm = self.nn.BatchNorm(x.shape[1])
+        if frozen:
+            for parameter in (norm.weight, norm.bias):
+                parameter.is_param_(False)
         for mode in modes:
             with self.mode(mode == "train"):
                 y = norm(self._tensor(x)).realize()
-        return tuple(self._array(tensor) for tensor in (y, norm.running_mean, norm.running_var))
+        return self._arrays(y, norm.running_mean, norm.running_var)
 
     def _apply(
         self, training: bool, x: Any, gamma: Any, beta: Any, eps: float, statistics: Any = None
@@ -98,20 +99,24 @@ class BatchNorm(Implementation):
             return norm(x)
 
     def _gradients(self, y: Any, wanted: Any, dy: Any) -> Any:
-        gradients = y.gradient(*wanted, gradient=dy)
-        return tuple(self._array(gradient) for gradient in gradients)
+        return self._arrays(*y.gradient(*wanted, gradient=dy))
 
     def _tensors(self, *arrays: Any) -> list[Any]:
         return [self._tensor(array) for array in arrays]
 
     def _tensor(self, array: np.ndarray) -> Any:
-        """NumPy's bfloat16 goes over as its bits."""
+        """NumPy's bfloat16 goes over as its bits, and back: tinygrad would give it as float32."""
         if array.dtype.name == "bfloat16":
-            return self.Tensor(array.view(np.uint16)).bitcast("bfloat16")
+            bits = self.Tensor(array.view(np.uint16))
+            return bits.bitcast("bfloat16").contiguous().realize()
         return self.Tensor(array)
 
+    def _arrays(self, *tensors: Any) -> Any:
+        self.Tensor.realize(*tensors)  # in one schedule, which shares what they have in common
+        return tuple(self._array(tensor) for tensor in tensors)
+
     def _array(self, tensor: Any) -> np.ndarray:
-        if tensor.dtype.name == "__bf16":
+        if "bfloat16" in str(tensor.dtype):
             import ml_dtypes
 
             return tensor.bitcast("uint16").numpy().view(ml_dtypes.bfloat16)
