@@ -30,6 +30,10 @@ _MODULES = (
     "onnx",
     "onnxruntime",
     "openvino",
+    "paddle",
+    "mlx",
+    "tinygrad",
+    "cupy",
 )
 
 
