@@ -17,7 +17,7 @@ from conformance.implementations.base import Implementation
 from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
-_MODULES = ("numpy", "tensorflow", "torch", "jax")
+_MODULES = ("numpy", "tensorflow", "torch", "torch_modules", "torch_transforms", "torch_sync", "jax")
 
 
 @dataclass(frozen=True)
