@@ -34,6 +34,9 @@ _MODULES = (
     "mlx",
     "tinygrad",
     "cupy",
+    "torch_modules",
+    "torch_transforms",
+    "torch_sync",
 )
 
 
