@@ -13,7 +13,6 @@ from conformance.errors import UserError
 from conformance.implementations.base import Conventions, Implementation
 
 
-
 class BatchNormalization(Implementation):
     """A new layer for each call, of the dtype that its parameters have. Where x has a half precision and
     the parameters float32, its dtype policy is mixed_float16 or mixed_bfloat16.
