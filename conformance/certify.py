@@ -21,7 +21,7 @@ from conformance.case import values_per_channel
 from conformance.formula import REFERENCE, Outputs, batch_axes, moments, train, update, update_once
 from conformance.judge import CONVENTION, INACCURATE, POLICY, Expectation, Named, denominator, limit
 from conformance.operations import IN_LAYOUT, OPERATIONS
-from conformance.precision import Precision
+from conformance.precision import PRECISIONS, Precision
 
 Expected = dict[str, dict[str, Expectation]]
 
@@ -64,12 +64,18 @@ FORMULAS = (
         INACCURATE,
         "computed in the half precision itself, not in float32",
     ),
+    Named(
+        "float32-inside",
+        "float32-inside",
+        INACCURATE,
+        "computed in float32, and handed back as float64",
+    ),
     *(
         Named(
             f"{_SINGLE_PASS}{how}-native",
             _SINGLE_PASS,
             INACCURATE,
-            "variance computed as E[x^2] - E[x]^2, in the half precision itself",
+            "variance computed as E[x^2] - E[x]^2, in the half precision itself or, of float64, in float32",
         )
         for how in ("", "-unclamped")
     ),
@@ -80,6 +86,8 @@ FORMULAS = (
         "zero variance and epsilon 0: the rounding error of the mean was normalized",
     ),
 )
+
+_NARROWED = {"float64": "float32-inside"}
 
 _LARGE = 1500
 _BITS = (256, 512, 1024, 2048, 4096)
@@ -161,11 +169,12 @@ class _Certified:
             found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
         found |= self.thin_batches()
         looser: Expected = {}
+        is_half = self.precision.working is not self.precision
+        narrow = "native-precision" if is_half else _NARROWED.get(self.precision.name)
         declared = conventions.ALTERNATIVES if "layer" in self.attributes else ()
         for alternative in (*declared, *ALTERNATIVES):
-            is_half = self.precision.working is not self.precision
-            if is_half and alternative.same_value and "native-precision" not in found:
-                found["native-precision"] = self.native(REFERENCE[self.operation])
+            if narrow and alternative.same_value and narrow not in found:
+                found[narrow] = self.narrowed(REFERENCE[self.operation])
             if self.operation not in alternative.operations:
                 continue
             same_value = alternative.same_value
@@ -176,10 +185,8 @@ class _Certified:
                 found[alternative.key] = outputs
             elif _less_exact(outputs, reference):
                 (found if same_value else looser)[alternative.key] = outputs
-            if alternative.name == _SINGLE_PASS and {alternative.key, "native-precision"} <= set(
-                found
-            ):
-                found[f"{alternative.key}-native"] = self.native(formula)
+            if alternative.name == _SINGLE_PASS and {alternative.key, narrow} <= set(found):
+                found[f"{alternative.key}-native"] = self.narrowed(formula)
         # A mistake that shows only in how much it may be off explains too much to come earlier.
         return found | looser
 
@@ -189,7 +196,9 @@ class _Certified:
         """Values and scales by output, and the rounded outputs themselves."""
         u = (precision or self.precision.working).unit_roundoff
         model = rounding.Model(u, self.most * u, **how)
-        wrapped = {name: rounding.Rounded.exact(model, array) for name, array in self.exact.items()}
+        narrows = model.unit_roundoff > self.precision.unit_roundoff
+        enters = rounding.Rounded.narrowed if narrows else rounding.Rounded.exact
+        wrapped = {name: enters(model, array) for name, array in self.exact.items()}
         certain = formula(self.balls, **self.arguments(self.exact, lambda ball: ball))
         rounded = formula(
             self.rounding, **self.arguments(wrapped, partial(rounding.Rounded.converted, model))
@@ -258,9 +267,11 @@ class _Certified:
             return mean, var
         return update_once(xp, x, mean, var, rate)
 
-    def native(self, formula: Callable[..., Outputs]) -> dict[str, Expectation]:
-        """A formula computed in the half precision itself: its scale in units of the working u."""
-        narrow, working = self.precision, self.precision.working
+    def narrowed(self, formula: Callable[..., Outputs]) -> dict[str, Expectation]:
+        """A formula computed in the half precision itself, or in float32 of float64: its scale in
+        units of the working u."""
+        working = self.precision.working
+        narrow = PRECISIONS["float32"] if working is self.precision else self.precision
         outputs, rounded = self.evaluate(
             formula,
             narrow,

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from conformance.errors import UserError
-from conformance.judge import ACCEPTABLE, CONFORMS, VERDICTS
+from conformance.judge import ACCEPTABLE, CONFORMS, UNSUPPORTED, VERDICTS
 
 _LISTS = ("implementation", "case", "name")
 RECORD = Path(__file__).resolve().parent / "deviations.toml"
@@ -116,6 +116,9 @@ class Record:
 
     def find(self, implementation: str, case: str) -> Deviation | None:
         """The first entry that covers this implementation and case, and applies here."""
+        return next(self._covering(implementation, case), None)
+
+    def _covering(self, implementation: str, case: str) -> Iterator[Deviation]:
         if implementation not in self._applying:
             version = self.versions.get(self.implementations.get(implementation, ""))
             self._applying[implementation] = [
@@ -126,15 +129,16 @@ class Record:
             ]
         for deviation in self._applying[implementation]:
             if any(fnmatchcase(case, pattern) for pattern in deviation.case):
-                return deviation
-        return None
+                yield deviation
 
     def is_as_recorded(self, implementation: str, case: str, verdict: str, name: str) -> bool:
-        deviation = self.find(implementation, case)
-        if deviation is not None and deviation.allows(verdict, name):
+        """What is not offered may be on record behind an entry for those that offer it."""
+        covering = list(self._covering(implementation, case))
+        counting = covering if verdict == UNSUPPORTED else covering[:1]
+        if any(deviation.allows(verdict, name) for deviation in counting):
             return True
         if implementation in self.implementations:
-            return deviation is None and verdict == CONFORMS
+            return not covering and verdict == CONFORMS
         return verdict in ACCEPTABLE
 
     def expected(self, implementation: str, case: str) -> str:
@@ -171,14 +175,21 @@ def no_longer_happens(
 ) -> Iterator[Deviation]:
     """Borderline entries all of whose cases were run, and none showed what they record.
 
-    (Any other entry is held to each of its cases.) `verdicts` gives (verdict, name) by (implementation, case).
+    (Any other entry is held to each of its cases.) What an implementation does not offer says
+    nothing of an entry for something else. `verdicts` gives (verdict, name) by (implementation, case).
     """
+
+    def offers(implementation: str, case: str) -> bool:
+        return verdicts.get((implementation, case), ("",))[0] != UNSUPPORTED
+
     ids = tuple(cases)
     covered: dict[Deviation, list[tuple[str, str]]] = {}
     for implementation in {name for name, _ in verdicts}:
         for case in ids:
             deviation = record.find(implementation, case)
-            if deviation is not None and deviation.borderline:
+            if deviation is None or not deviation.borderline:
+                continue
+            if deviation.verdict == UNSUPPORTED or offers(implementation, case):
                 covered.setdefault(deviation, []).append((implementation, case))
     for deviation, pairs in covered.items():
         if all(pair in verdicts for pair in pairs) and not any(

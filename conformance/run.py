@@ -104,6 +104,10 @@ def make(request: Request) -> Outcome:
     built_in = {name: cls.framework for name, cls in registry.built_in().items()}
     packages = {package for one in chosen for package in one.packages}
     versions = environment.versions(packages | {"numpy"})
+    for one in chosen:  # a framework may be distributed under another name, or under several
+        own = next((versions[package] for package in one.packages if package in versions), None)
+        if own is not None:
+            versions.setdefault(one.framework, own)
     recorded = {one.name: one.framework for one in chosen if one.built_in}
     device, driver = environment.device(request.device)
     header = Header(

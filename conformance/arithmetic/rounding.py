@@ -65,6 +65,12 @@ class Rounded:
         return cls(model, value, error, np.where(kept, value, 0), abs(value))
 
     @classmethod
+    def narrowed(cls, model: Model, value: Any) -> Rounded:
+        """A tensor that is rounded to a narrower precision on the way in."""
+        error = _largest(abs(value), model.underflow)
+        return cls(model, value, error, value - model.reach * error, abs(value))
+
+    @classmethod
     def converted(cls, model: Model, value: Any) -> Rounded:
         """A number that is rounded to the working precision on the way in, and is not negative."""
         error = _largest(abs(value), model.underflow)

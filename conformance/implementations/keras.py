@@ -10,9 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.errors import UserError
-from conformance.implementations.base import Conventions, Implementation, Unsupported
-
-_FLOAT64 = "https://github.com/keras-team/keras/issues/23704"
+from conformance.implementations.base import Conventions, Implementation
 
 
 class BatchNormalization(Implementation):
@@ -51,7 +49,7 @@ class BatchNormalization(Implementation):
                 f"keras {keras.__version__} on {self.backend} finds no CUDA device; use --device cpu"
             )
         self.keras = keras
-        self.where = "gpu:0" if self.device == "cuda" else "cpu:0"
+        self.where = "gpu" if self.device == "cuda" else "cpu"
 
     def has_gpu(self) -> bool:
         raise NotImplementedError
@@ -107,6 +105,7 @@ class BatchNormalization(Implementation):
     def layer(self, x: Any, modes: Any, frozen: bool) -> Any:
         with self.keras.device(self.where):
             layer = self.keras.layers.BatchNormalization()
+            layer.build(x.shape)
             layer.trainable = not frozen
             for mode in modes:
                 y = layer(x, training=mode == "train")
@@ -124,10 +123,6 @@ class BatchNormalization(Implementation):
         values = {"moving_mean": mean, "moving_variance": var, **parameters}
         values = {name: value for name, value in values.items() if value is not None}
         dtype = next(iter(values.values())).dtype.name
-        if self.keras.backend.result_type(dtype, "float32") != "float64" == dtype:
-            raise Unsupported(
-                "computes in float32 where the dtype of the layer is float64", _FLOAT64
-            )
         given = self.keras.backend.standardize_dtype(x.dtype)
         if dtype == "float32" and given in ("float16", "bfloat16"):
             dtype = f"mixed_{given}"
@@ -175,7 +170,7 @@ class OnTorch(BatchNormalization):
     def has_gpu(self) -> bool:
         import torch
 
-        return torch.cuda.is_available()
+        return bool(torch.cuda.is_available())
 
     def gradients(self, layer: Any, x: Any, dy: Any, training: bool) -> Any:
         import torch
@@ -196,6 +191,9 @@ class OnJax(BatchNormalization):
 
     def start(self) -> None:
         super().start()
+        import jax
+
+        jax.config.update("jax_enable_x64", True)  # without it JAX has no float64
         self.compiled: dict[Any, Any] = {}
 
     def has_gpu(self) -> bool:

@@ -22,11 +22,21 @@ _MODULES = (
     "tensorflow",
     "tensorflow_fused",
     "torch",
+    "torch_modules",
+    "torch_transforms",
+    "torch_sync",
     "jax",
-    "keras",
     "flax",
     "haiku",
     "equinox",
+    "keras",
+    "onnxruntime",
+    "onnx",
+    "openvino",
+    "paddle",
+    "mlx",
+    "tinygrad",
+    "cupy",
 )
 
 

@@ -117,7 +117,8 @@ class DenseLayer(BatchNormalization):
     grad_infer = None  # type: ignore[assignment]
 
     def _train(self, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
-        return self._normalize(x, *self._variables(gamma, beta), epsilon)
+        gamma, beta = self._variables(gamma, beta)
+        return self._normalize(x, gamma, beta, epsilon)
 
     def _grad(self, x: Any, gamma: Any, beta: Any, epsilon: Any, dy: Any) -> Any:
         gamma, beta = self._variables(gamma, beta)
