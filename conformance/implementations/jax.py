@@ -1,4 +1,4 @@
-"""JAX: the formula in jax.numpy (eager, jit, over two devices) and jax.nn.standardize; and what all libraries on JAX share."""
+"""JAX: the formula in jax.numpy (eager, jit, over several devices) and jax.nn.standardize; and what all libraries on JAX share."""
 
 from __future__ import annotations
 
@@ -192,48 +192,51 @@ class Formula(FormulaJit):
 
 
 class FormulaShardMap(FormulaJit):
-    """x lies on two devices, halved along its first axis of even length; means are over both halves."""
+    """x lies on two devices in halves, or in as few equal shares as one of its axes allows."""
 
     name = "jax.numpy-shard_map"
     process = "jax-shard_map"
     devices = ("cpu",)
+    most = 7
 
     def start(self) -> None:
         import jax
 
-        with contextlib.suppress(RuntimeError):  # too late, but there may be two already
-            jax.config.update("jax_num_cpu_devices", 2)
+        with contextlib.suppress(RuntimeError):  # too late, but there may be enough already
+            jax.config.update("jax_num_cpu_devices", self.most)
         super().start()
-        if len(devices := jax.devices("cpu")[:2]) < 2:
-            raise UserError(f"{self.name}: JAX started with one CPU device; run it on its own")
-        self.mesh = jax.sharding.Mesh(np.array(devices), ("half",))
+        self.places = jax.devices("cpu")
+        if len(self.places) < self.most:
+            raise UserError(f"{self.name}: JAX has started with fewer devices; run it on its own")
         self.xp = SimpleNamespace(square=jax.numpy.square, sqrt=jax.numpy.sqrt, mean=self._mean)
 
     def _mean(self, x: Any, axis: Any) -> Any:
-        return self.jax.lax.pmean(self.numpy.mean(x, axis=axis), "half")
+        return self.jax.lax.pmean(self.numpy.mean(x, axis=axis), "shares")
 
     def _train(self, *arguments: Any) -> Any:
-        return self._halved(super()._train, arguments, "x", "", "")
+        return self._shared(super()._train, arguments, "x", "", "")
 
     def _infer(self, *arguments: Any) -> Any:
-        return self._halved(super()._infer, arguments, "x")
+        return self._shared(super()._infer, arguments, "x")
 
     def _update(self, *arguments: Any) -> Any:
-        return self._halved(super()._update, arguments, "", "")
+        return self._shared(super()._update, arguments, "", "")
 
-    def _halved(self, function: Any, arguments: Any, *outputs: str) -> Any:
-        """outputs: "x" for what is halved as x is, "" for what is the same on both devices."""
-        sizes = arguments[0].shape[:-1]
-        axis = next((axis for axis, size in enumerate(sizes) if size % 2 == 0), None)
-        if axis is None:
-            raise Unsupported("shard_map needs an axis that two devices can halve")
+    def _shared(self, function: Any, arguments: Any, *outputs: str) -> Any:
+        """outputs: "x" for what is shared out as x is, "" for what is the same on all devices."""
+        sizes = arguments[0].shape[:-1] or (0,)
+        ways = [(k, axis) for k in range(2, self.most + 1) for axis in range(len(sizes))]
+        fitting = [(k, axis) for k, axis in ways if sizes[axis] % k == 0]
+        if not fitting:
+            raise Unsupported("shard_map needs an axis that devices can share equally")
+        count, axis = fitting[0]
         whole = self.jax.sharding.PartitionSpec()
-        halved = self.jax.sharding.PartitionSpec(*[None] * axis, "half")
-        specs = tuple(halved if output else whole for output in outputs)
+        shared = self.jax.sharding.PartitionSpec(*[None] * axis, "shares")
+        specs = tuple(shared if output else whole for output in outputs)
         return self.jax.shard_map(
             function,
-            mesh=self.mesh,
-            in_specs=(halved, *[whole] * (len(arguments) - 1)),
+            mesh=self.jax.sharding.Mesh(np.array(self.places[:count]), ("shares",)),
+            in_specs=(shared, *[whole] * (len(arguments) - 1)),
             out_specs=specs if len(specs) > 1 else specs[0],
         )(*arguments)
 
