@@ -32,7 +32,7 @@ class BatchNorm(Implementation):
 
     def start(self) -> None:
         import mlx.core as mx
-        import mlx.nn as nn
+        from mlx import nn
 
         mx.set_default_device(mx.cpu)
         self.mx, self.nn = mx, nn

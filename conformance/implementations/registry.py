@@ -149,7 +149,16 @@ def _complete(spec: str, target: Any) -> None:
     """Defaults for what an implementation leaves out; UserError for what it says wrongly."""
     defaults = {"name": spec, "framework": "numpy"} | {
         name: getattr(Implementation, name)
-        for name in ("channel_axis", "dtypes", "ranks", "devices", "device", "packages", "process", "start")
+        for name in (
+            "channel_axis",
+            "dtypes",
+            "ranks",
+            "devices",
+            "device",
+            "packages",
+            "process",
+            "start",
+        )
     }
     for name, value in defaults.items():
         if not hasattr(target, name):
