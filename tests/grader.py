@@ -28,9 +28,8 @@ def tensor(record, dtype):
 
 
 def ulp(value, dtype):
-    return np.ldexp(
-        1, np.frexp(np.maximum(abs(value), float(finfo(dtype).tiny)))[1] - DIGITS[dtype]
-    )
+    size = np.maximum(abs(value), float(finfo(dtype).tiny))
+    return np.ldexp(1.0, np.frexp(size)[1] - DIGITS[dtype])
 
 
 @np.errstate(all="ignore")
@@ -83,9 +82,7 @@ def grade(family, case, outputs):
     exact = followed.all() and not none.any()
     kinds = {"nan": np.isnan(got[none]), "infinity": np.isinf(got[none]), "beta": True}
     wide = [a for n, a in outputs.items() if n in ("y", "dx") and a.dtype.name != dtype]
-    named = [
-        (family["formulas"][key], *follow(key, none)) for key in expected if key != "reference"
-    ]
+    named = [(family["formulas"][k], *follow(k, none)) for k in expected if k != "reference"]
     policy, others = ([n for n in named if (n[0]["verdict"] == "policy") == is_] for is_ in (1, 0))
     spared = sum(((none | gone) & within for _, within, _, gone, _ in policy), np.zeros_like(none))
     rules = [  # verdict, name, and what must hold everywhere; the first that does is the answer
