@@ -3,8 +3,8 @@
 import hashlib
 import math
 
+import ml_dtypes
 import numpy as np
-from ml_dtypes import finfo
 
 DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
@@ -28,7 +28,7 @@ def tensor(record, dtype):
 
 
 def ulp(value, dtype):
-    size = np.maximum(abs(value), float(finfo(dtype).tiny))
+    size = np.maximum(abs(value), float(ml_dtypes.finfo(dtype).tiny))
     return np.ldexp(1.0, np.frexp(size)[1] - DIGITS[dtype])
 
 
