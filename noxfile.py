@@ -63,7 +63,7 @@ def gpu(session: nox.Session) -> None:
     if shutil.which("nvidia-smi") is None:
         session.log("no NVIDIA GPU here (nvidia-smi is missing): nothing was run")
         return
-    session.install("--quiet", "--editable", ".[half,torch,cuda]")
+    session.install("--quiet", "--editable", ".[half,cuda]")
     out = RESULTS / "cuda.jsonl"
     session.run("bnconf", "run", "--device", "cuda", "--out", str(out), *session.posargs)
 

@@ -31,6 +31,13 @@ def unbiased_moments(xp: Any, x: Any) -> tuple[Any, Any]:
     return mean, var * values / (values - 1)
 
 
+def _moments_over_one_less(xp: Any, x: Any) -> tuple[Any, Any]:
+    """As unbiased_moments, but that the variance of a single value is 0 and not 0/0."""
+    mean, var = moments(xp, x)
+    values = values_per_channel(xp, x)
+    return mean, var * values / max(values - 1, 1)
+
+
 def _single_pass_moments(xp: Any, x: Any) -> tuple[Any, Any]:
     axes = batch_axes(x)
     mean = xp.mean(x, axis=axes)
@@ -40,6 +47,17 @@ def _single_pass_moments(xp: Any, x: Any) -> tuple[Any, Any]:
 def _clamped_single_pass_moments(xp: Any, x: Any) -> tuple[Any, Any]:
     mean, var = _single_pass_moments(xp, x)
     return mean, xp.maximum(var, 0)
+
+
+def _unbiased_single_pass_moments(xp: Any, x: Any) -> tuple[Any, Any]:
+    mean, var = _single_pass_moments(xp, x)
+    values = values_per_channel(xp, x)
+    return mean, var * values / max(values - 1, 1)
+
+
+def _single_pass_reported_unbiased(xp: Any, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Outputs:
+    outputs = train(xp, x, gamma, beta, epsilon, moments=_single_pass_moments)
+    return {**outputs, "var": _unbiased_single_pass_moments(xp, x)[1]}
 
 
 def _report_unbiased(xp: Any, x: Any, gamma: Any, beta: Any, epsilon: Any) -> Outputs:
@@ -233,6 +251,13 @@ ALTERNATIVES = (
         partial(update_once, moments=unbiased_moments),
     ),
     _step(
+        "unbiased-running-variance-of-one",
+        "convention",
+        "the running variance averages the unbiased variance, and takes that of one value for 0",
+        partial(update_once, moments=_moments_over_one_less),
+        name="unbiased-running-variance",
+    ),
+    _step(
         "momentum-inverted",
         "wrong",
         "rate was taken for the weight of the old statistic",
@@ -318,6 +343,19 @@ ALTERNATIVES = (
         "single-pass-variance-unclamped",
         " and not clamped at 0: it can be negative, and y NaN",
         _single_pass_moments,
+    ),
+    Alternative(
+        "single-pass-variance-unbiased",
+        "single-pass-variance",
+        "inaccurate",
+        "variance computed as E[x^2] - E[x]^2, and handed back as the unbiased one",
+        {
+            "train": _single_pass_reported_unbiased,
+            "update": partial(
+                update, step=partial(update_once, moments=_unbiased_single_pass_moments)
+            ),
+        },
+        same_value=True,
     ),
     # In training the error of the batch mean is as large as what folding loses.
     _same_name(

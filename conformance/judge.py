@@ -182,7 +182,10 @@ def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:
         """Where an output follows a formula, or has no number to follow."""
         expectation = question.expected[key][name]
         within = _ratio(got[name], expectation, precisions[name]) <= most
-        return within | (np.isnan(expectation.value) & answered[name])
+        no_number = answered[name]
+        if question.formulas[key].verdict == WRONG:  # its NaN is 0/0, and not a range that ran out
+            no_number = ~np.isfinite(got[name]) | (undefined[name] & no_number)
+        return within | (np.isnan(expectation.value) & no_number)
 
     spared = {name: np.zeros(ratios[name].shape, dtype=bool) for name in got}
     for key in question.policy_keys:

@@ -28,8 +28,8 @@ def tensor(record, dtype):
 
 
 def ulp(value, dtype):
-    smallest = float(ml_dtypes.finfo(dtype).smallest_normal)
-    return np.ldexp(1.0, np.frexp(np.maximum(np.abs(value), smallest))[1] - DIGITS[dtype])
+    size = np.maximum(abs(value), float(ml_dtypes.finfo(dtype).tiny))
+    return np.ldexp(1.0, np.frexp(size)[1] - DIGITS[dtype])
 
 
 @np.errstate(all="ignore")
@@ -68,21 +68,21 @@ def grade(family, case, outputs):
     rows = max(case.get("batches", shape[:1])) * (math.prod(shape[1:]) // shape[axis])
     most = max(4, math.sqrt(rows) * (case["operation"] != "infer"))
 
-    def follow(key):
-        """Where the formula is followed, where it has no number, and the largest ratio elsewhere."""
+    def follow(key, undefined=True):
         pairs = list(zip((expected[key][name] for name in outputs), forms, strict=True))
         value, scale = np.hstack([np.array([p["value"], p["scale"]], float) for p, _ in pairs])
         half = np.hstack([ulp(np.array(p["value"], float), form) / 2 for p, form in pairs])
         none, error = np.isnan(value), np.where(np.isnan(got), np.inf, np.abs(got - value))
+        free = odd & (undefined | (family["formulas"].get(key, {}).get("verdict") != "wrong"))
         ratio = np.where(scale == np.inf, 0, error / (u * scale + np.maximum(half, 2.0**-1074)))
         rounded, worst = error <= 2 * half, ratio[~none].max(initial=0)
-        return np.where(none, odd, ratio <= most), rounded, none, worst
+        return np.where(none, free | ~np.isfinite(got), ratio <= most), rounded, none, worst
 
     followed, _, none, worst = follow("reference")
     exact = followed.all() and not none.any()
     kinds = {"nan": np.isnan(got[none]), "infinity": np.isinf(got[none]), "beta": True}
     wide = [a for n, a in outputs.items() if n in ("y", "dx") and a.dtype.name != dtype]
-    named = [(family["formulas"][key], *follow(key)) for key in expected if key != "reference"]
+    named = [(family["formulas"][k], *follow(k, none)) for k in expected if k != "reference"]
     policy, others = ([n for n in named if (n[0]["verdict"] == "policy") == is_] for is_ in (1, 0))
     spared = sum(((none | gone) & within for _, within, _, gone, _ in policy), np.zeros_like(none))
     rules = [  # verdict, name, and what must hold everywhere; the first that does is the answer

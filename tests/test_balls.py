@@ -94,10 +94,10 @@ def statistics(key, x):
     var = sum((v - mean) ** 2 for v in x) / m
     if key.startswith("single-pass-variance"):
         var = sum(v * v for v in x) / m - mean * mean
-        return mean, var, var
+        return mean, var, var * m / max(m - 1, 1) if "unbiased" in key else var
     if "unbiased" not in key:
         return mean, var, var
-    unbiased = var * m / (m - 1) if m > 1 else mpf("nan")
+    unbiased = var * m / (m - 1) if m > 1 else mpf(0 if key.endswith("-of-one") else "nan")
     return mean, (unbiased if key == "unbiased-variance" else var), unbiased
 
 

@@ -46,7 +46,8 @@ class BatchNorm(Implementation):
             ) from None
 
     def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._array(self._apply(True, *self._tensors(x, gamma, beta), epsilon))
+        x, gamma, beta = self._tensors(x, gamma, beta)
+        return self._array(self._apply(True, x, gamma, beta, epsilon))
 
     def infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         x, mean, var, gamma, beta = self._tensors(x, mean, var, gamma, beta)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class TorchFunction(Implementation):
     """All operations by one function; a subclass says which, in `_batch_norm`."""
 
     framework = "torch"
-    devices = ("cpu", "cuda")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
     def start(self) -> None:
         import torch
@@ -49,7 +49,8 @@ class TorchFunction(Implementation):
         return self._array(self._batch_norm(x, None, None, gamma, beta, training=True, eps=epsilon))
 
     def infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._array(self._batch_norm(*self._tensors(x, mean, var, gamma, beta), eps=epsilon))
+        x, mean, var, gamma, beta = self._tensors(x, mean, var, gamma, beta)
+        return self._array(self._batch_norm(x, mean, var, gamma, beta, eps=epsilon))
 
     def update(self, x: Any, mean: Any, var: Any, epsilon: float, rate: float) -> Any:
         x, mean, var = self._tensors(x, mean.copy(), var.copy())

@@ -50,8 +50,8 @@ class TorchModule(TorchFunction):
         return self._array(module.running_mean), self._array(module.running_var)
 
     def _gradients(self, tensors: Any, dy: Any, **how: Any) -> Any:
-        x, *others = tensors
-        module = self._made(*others, how["training"], how["eps"])
+        x, mean, var, gamma, beta = tensors
+        module = self._made(mean, var, gamma, beta, how["training"], how["eps"])
         wanted = (x.requires_grad_(), module.weight, module.bias)
         gradients = self.torch.autograd.grad(module(x), wanted, dy)
         return tuple(self._array(gradient) for gradient in gradients)

@@ -1,13 +1,49 @@
-"""PyTorch's transformations of torch.nn.functional.batch_norm: torch.func and autocast."""
+"""PyTorch's transformations of torch.nn.functional.batch_norm: torch.compile, torch.func and autocast."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from conformance.implementations.base import Unsupported
-from conformance.implementations.torch import FunctionalBatchNorm
+from conformance.implementations.torch import FunctionalBatchNorm, TorchFunction
 
 _AUTOCAST = "https://docs.pytorch.org/docs/stable/amp.html#autocast-op-reference"
+
+
+class Compiled(TorchFunction):
+    """Compiled by Inductor: C++ on the CPU, Triton on CUDA, for shapes that are not known beforehand.
+
+    Epsilon and the rate are Python numbers, and each is compiled for anew: some 260 graphs for all
+    cases, and ten minutes of one core the first time. Inductor keeps them in TORCHINDUCTOR_CACHE_DIR.
+    """
+
+    name = "torch.compile"
+    process = "torch.compile"
+
+    def start(self) -> None:
+        super().start()
+        torch = self.torch
+        # A graph that cannot be compiled, or one too many, is an error: eager mode is no answer.
+        torch._dynamo.config.recompile_limit = 10_000
+        torch._dynamo.config.accumulated_recompile_limit = 10_000
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
+        batch_norm, activations = torch.nn.functional.batch_norm, self.activations
+
+        def dense(x: Any, w: Any, gamma: Any, beta: Any, epsilon: float, activation: str) -> Any:
+            y = batch_norm(x @ w, None, None, gamma, beta, training=True, eps=epsilon)
+            return activations[activation](y)
+
+        self._batch_norm = self._compiled(batch_norm)  # type: ignore[method-assign]
+        self.compiled_dense = self._compiled(dense)
+        rows = torch.ones((4, 2), device=self.device)
+        self._batch_norm(rows, rows[0], rows[1])  # the first takes far longer than any other
+
+    def _compiled(self, function: Any) -> Any:
+        return self.torch.compile(function, dynamic=True, fullgraph=True)
+
+    def dense(self, x: Any, w: Any, gamma: Any, beta: Any, epsilon: float, activation: str) -> Any:
+        tensors = self._tensors(x, w, gamma, beta)
+        return self._array(self.compiled_dense(*tensors, epsilon, activation))
 
 
 class Functional(FunctionalBatchNorm):
