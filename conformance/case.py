@@ -15,8 +15,13 @@ from conformance.operations import IN_LAYOUT, OPERATIONS
 
 LAYOUTS = ("NC", "NCL", "NLC", "NCHW", "NHWC", "NCDHW", "NDHWC")
 MEMORY = ("contiguous", "transposed", "strided", "sliced", "reversed")
-LAYER = {"training": ("train",), "inference": ("infer",), "frozen": ("train",)}
-"""How a new layer is called; a frozen one is made untrainable first."""
+LAYER = {
+    "training": ("train",),
+    "inference": ("infer",),
+    "trained": ("train", "infer"),
+    "frozen": ("train",),
+}
+"""The calls of a new layer, of which the last is looked at; a frozen one is made untrainable first."""
 NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
@@ -27,7 +32,7 @@ ATTRIBUTES = {
     "activation": "identity, relu, tanh or sigmoid",
     "memory": "how x and dy lie in memory",
     "preceded_by": "ids of cases that are asked first",
-    "layer": "training, inference or frozen: how a new layer is called, if there is one",
+    "layer": "training, inference, trained or frozen: how a new layer is called, if there is one",
     "call": "the operation whose method is given the bad input",
 }
 

@@ -149,27 +149,12 @@ class _Certified:
         self.exact = {name: balls.array(array) for name, array in inputs.items()}
 
     def all(self) -> Expected:
-        formula = REFERENCE[self.operation]
-        reference, rounded = self.evaluate(formula)
-        found: Expected = {"reference": reference}
-        overflow = _overflow(reference, rounded, self.precision)
-        if overflow:
-            found["overflow"] = overflow
-        if self.may_underflow(reference):
-            for key, flush in (("underflow", False), ("flush-to-zero", True)):
-                smallest = self.precision.working.smallest_normal
-                outputs, _ = self.evaluate(
-                    formula, smallest_normal=smallest, flush=flush, unstable=True
-                )
-                if _less_exact(outputs, reference):
-                    found[key] = outputs
-        if self.operation == "train" and self.values > 1 and np.isnan(reference["y"].value).any():
-            found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
-        found |= self.thin_batches()
+        reference, rounded = self.evaluate(REFERENCE[self.operation])
+        found: Expected = {"reference": reference, **self.policies(reference, rounded)}
         looser: Expected = {}
-        is_half = self.precision.working is not self.precision
         declared = conventions.ALTERNATIVES if "layer" in self.attributes else ()
         for alternative in (*declared, *ALTERNATIVES):
+            is_half = self.precision.working is not self.precision
             if is_half and alternative.same_value and "native-precision" not in found:
                 found["native-precision"] = self.narrowed(REFERENCE[self.operation])
             if self.operation not in alternative.operations:
@@ -187,14 +172,38 @@ class _Certified:
                 (found if same_value else looser)[alternative.key] = outputs
             if is_half and alternative.name == _SINGLE_PASS and alternative.key in found:
                 found[f"{alternative.key}-native"] = self.narrowed(formula)
-        if self.precision.name == "float64":  # looser than what float64 itself can lose
-            found["float32-inside"] = self.narrowed(REFERENCE[self.operation])
-            for alternative in ALTERNATIVES:
-                if alternative.name == _SINGLE_PASS and alternative.key in found:
-                    formula = alternative.operations[self.operation]
-                    found[f"{alternative.key}-native"] = self.narrowed(formula)
+        if self.precision.name == "float64":
+            found |= self.in_float32(found)
         # A mistake that shows only in how much it may be off explains too much to come earlier.
         return found | looser
+
+    def policies(
+        self, reference: Mapping[str, Expectation], rounded: Mapping[str, Any]
+    ) -> Expected:
+        """What may be answered where the range runs out, or where nothing is defined."""
+        found: Expected = {}
+        overflow = _overflow(reference, rounded, self.precision)
+        if overflow:
+            found["overflow"] = overflow
+        if self.may_underflow(reference):
+            smallest = self.precision.working.smallest_normal
+            for key, flush in (("underflow", False), ("flush-to-zero", True)):
+                how: dict[str, Any] = {"smallest_normal": smallest, "unstable": True}
+                outputs, _ = self.evaluate(REFERENCE[self.operation], flush=flush, **how)
+                if _less_exact(outputs, reference):
+                    found[key] = outputs
+        if self.operation == "train" and self.values > 1 and np.isnan(reference["y"].value).any():
+            found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
+        return found | self.thin_batches()
+
+    def in_float32(self, found: Expected) -> Expected:
+        """What a float64 case loses in float32: more than by any way to compute it in float64."""
+        formulas = {"float32-inside": REFERENCE[self.operation]} | {
+            f"{a.key}-native": a.operations[self.operation]
+            for a in ALTERNATIVES
+            if a.name == _SINGLE_PASS and a.key in found
+        }
+        return {key: self.narrowed(formula) for key, formula in formulas.items()}
 
     def evaluate(
         self, formula: Callable[..., Outputs], precision: Precision | None = None, **how: Any

@@ -21,6 +21,7 @@ from conformance.judge import CONVENTION, Named, Question
 EPSILON, RATE = 1e-5, 0.1
 _EPSILONS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
 _RATES = (0.5, 0.05, 0.01, 0.001)
+_AFTER_ONE = "after-one-batch-rate-{:g}-{}-epsilon-{:g}"
 
 
 _USUAL = Named(
@@ -32,13 +33,18 @@ _USUAL = Named(
 
 
 def is_asked(implementation: Implementation, case: Case) -> bool:
-    """Whether the case is put to a layer, about which something is declared."""
+    """Whether the case is put to a layer: something is declared of it, and a formula stands for that."""
     conventions, layer = implementation.conventions, case.attributes.get("layer")
     if layer is None or conventions is None or implementation.layer is None:
         return False
     if layer == "frozen" and conventions.frozen == "none":
         return False
-    return case.operation != "update" or conventions.momentum is not None
+    if case.operation == "update" or layer == "trained":
+        if conventions.momentum is None:
+            return False
+    elif layer == "inference" and conventions.fresh == "raises":
+        return True
+    return key_of(conventions, case.operation, layer) in case.expected
 
 
 def question_of(conventions: Conventions, case: Case) -> Question:
@@ -63,6 +69,9 @@ def question_of(conventions: Conventions, case: Case) -> Question:
 
 def key_of(conventions: Conventions, operation: str, layer: str) -> str:
     """The formula that the declaration says a layer follows where `operation` is asked of it."""
+    if layer == "trained":
+        parameters = (conventions.rate, conventions.running_variance, conventions.epsilon)
+        return _AFTER_ONE.format(*parameters)
     normalizes = {
         "training": "batch-statistics",
         "inference": conventions.fresh,
@@ -97,6 +106,22 @@ def _with_rate(
     return update_once(xp, x, mean, var, 0 * rate + other, **moments)
 
 
+def _by_nothing(
+    xp: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any
+) -> Outputs:
+    return infer(xp, x, 0 * mean, 0 * var, gamma, beta, epsilon)
+
+
+def _after_one(
+    rate: float, moments: dict[str, Any], other: float, xp: Any, x: Any, **named: Any
+) -> Outputs:
+    """Inference by the running statistics that begin with 0 and 1 and hold one batch."""
+    zero = 0 * named["mean"]
+    one = update_once(xp, x, zero, zero + 1, 0 * named["epsilon"] + rate, **moments)
+    statistics = dict(zip(("mean", "var"), one, strict=True))
+    return infer(xp, x, **{**named, **statistics, "epsilon": 0 * named["epsilon"] + other})
+
+
 def _alternatives() -> list[Alternative]:
     found = [
         Alternative(
@@ -122,17 +147,24 @@ def _alternatives() -> list[Alternative]:
             )
             for other in _RATES
         ]
-    for other in (EPSILON, *_EPSILONS):
-        key = "batch-statistics" + ("" if other == EPSILON else f"-epsilon-{other:g}")
-        found.append(
-            Alternative(
-                key,
-                "batch-statistics",
-                CONVENTION,
-                f"normalized by the statistics of the batch, with epsilon {other:g}",
-                {"infer": partial(_with_epsilon, _by_the_batch, other)},
-            )
-        )
+    for name, formula in (("batch-statistics", _by_the_batch), ("zero-statistics", _by_nothing)):
+        for other in (EPSILON, *_EPSILONS):
+            key = name + ("" if other == EPSILON else f"-epsilon-{other:g}")
+            meaning = f"normalized by {name.replace('-', ' ')}, with epsilon {other:g}"
+            steps = {"infer": partial(_with_epsilon, formula, other)}
+            found.append(Alternative(key, name, CONVENTION, meaning, steps))
+    for rate in (RATE, 0.01):
+        for variance, moments in (("population", {}), ("unbiased", {"moments": unbiased_moments})):
+            for other in (EPSILON, 1e-3):
+                key = _AFTER_ONE.format(rate, variance, other)
+                meaning = f"by 0 and 1 and one batch of weight {rate:g}, {variance} variance, epsilon {other:g}"
+                steps = {"infer": partial(_after_one, rate, moments, other)}
+                found.append(Alternative(key, key, CONVENTION, meaning, steps))
+    kept = partial(update, step=partial(_with_rate, 1.0, {}))
+    meaning = "the first batch's statistics are the running statistics: there is nothing to average"
+    found.append(
+        Alternative("first-batch-kept", "first-batch-kept", CONVENTION, meaning, {"update": kept})
+    )
     return found
 
 

@@ -62,21 +62,22 @@ class Layer(Implementation):
 
     def layer(self, x, modes, frozen):
         assert x.ndim == 4
-        (mode,) = modes
-        does = self.does
-        wide = x.astype(np.float64)
+        does, wide = self.does, x.astype(np.float64)
         batch = wide.mean(axis=(0, 2, 3)), wide.var(axis=(0, 2, 3))
-        running = np.zeros(x.shape[1]), np.ones(x.shape[1])
-        how = "batch-statistics" if mode == "train" else does.fresh
-        how = does.frozen if frozen else how
-        if how == "raises":
-            raise RuntimeError("was not trained yet")
-        mean, var = (a[:, None, None] for a in (batch if how == "batch-statistics" else running))
-        y = (wide - mean) / np.sqrt(var + does.epsilon)
-        if mode == "train" and how == "batch-statistics":
-            unbiased = len(x) / (len(x) - 1) if does.running_variance == "unbiased" else 1
-            new = batch[0], batch[1] * unbiased
-            running = [a + does.rate * (b - a) for a, b in zip(running, new, strict=True)]
+        unbiased = len(x) / (len(x) - 1) if does.running_variance == "unbiased" else 1
+        running, was_trained = (np.zeros(x.shape[1]), np.ones(x.shape[1])), False
+        for mode in modes:
+            how = "batch-statistics" if mode == "train" else does.fresh
+            how = does.frozen if frozen else "running-statistics" if was_trained else how
+            if how == "raises":
+                raise RuntimeError("was not trained yet")
+            used = batch if how == "batch-statistics" else running
+            mean, var = (a[:, None, None] for a in used)
+            y = (wide - mean) / np.sqrt(var + does.epsilon)
+            if mode == "train" and how == "batch-statistics":
+                new = batch[0], batch[1] * unbiased
+                running = [a + does.rate * (b - a) for a, b in zip(running, new, strict=True)]
+                was_trained = True
         half = x.dtype == ml_dtypes.bfloat16
         kept = [x.dtype if half and k == "x" else np.float32 for k in self.kept]
         return y.astype(kept[0]), *(a.astype(kept[1]) for a in running)
@@ -89,7 +90,10 @@ class Layer(Implementation):
 def verdicts(implementation):
     found = {}
     for name, case in CASES.items():
-        assert is_asked(implementation, case)
+        if not is_asked(implementation, case):
+            assert name == "conventions/infer-trained"
+            assert implementation.conventions is OTHER
+            continue
         question = question_of(implementation.conventions, case)
         judged = judge(question, ask(implementation, case))
         found[name.partition("/")[2]] = (judged.verdict, judged.name)
@@ -104,11 +108,17 @@ def test_a_layer_that_does_as_declared_conforms(declared):
 @pytest.mark.parametrize(
     ("other", "seen"),
     [
-        ({"epsilon": 1e-5}, {"train-epsilon", "infer-fresh", "infer-frozen", "train-half"}),
-        ({"epsilon": 1e-2}, {"train-epsilon", "infer-fresh", "infer-frozen", "train-half"}),
-        ({"momentum": 0.9}, {"update-momentum", "update-half"}),
-        ({"momentum_weighs": "new"}, {"update-momentum", "update-half"}),
-        ({"running_variance": "unbiased"}, {"update-momentum", "update-half"}),
+        (
+            {"epsilon": 1e-5},
+            {"infer-trained", "train-epsilon", "infer-fresh", "infer-frozen", "train-half"},
+        ),
+        (
+            {"epsilon": 1e-2},
+            {"infer-trained", "train-epsilon", "infer-fresh", "infer-frozen", "train-half"},
+        ),
+        ({"momentum": 0.9}, {"infer-trained", "update-momentum", "update-half"}),
+        ({"momentum_weighs": "new"}, {"infer-trained", "update-momentum", "update-half"}),
+        ({"running_variance": "unbiased"}, {"infer-trained", "update-momentum", "update-half"}),
         ({"half_output": "x"}, {"train-half"}),
         ({"half_statistics": "x"}, {"update-half"}),
         ({"fresh": "batch-statistics"}, {"infer-fresh"}),

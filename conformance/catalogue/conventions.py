@@ -19,6 +19,7 @@ def _drafts() -> Iterator[Draft]:
     yield _draft("train-epsilon", "train", "training", 2.0**-7, 0.0)
     yield _draft("update-momentum", "update", "training", 1.0, 2.0)
     yield _draft("infer-fresh", "infer", "inference", 2.0**-7, 1.0)
+    yield _draft("infer-trained", "infer", "trained", 1.0, 2.0)
     yield _draft("infer-frozen", "infer", "frozen", 2.0**-7, 1.0)
     yield _draft("update-frozen", "update", "frozen", 1.0, 2.0)
     yield _draft("train-half", "train", "training", 2.0**-7, 0.0, "bfloat16")
@@ -37,6 +38,9 @@ def _draft(
         attributes |= {"batches": [len(_DEVIATIONS)], "rates": [RATE]}
     else:
         given = {"mean": zeros, "var": ones} if operation == "infer" else {}
+        if layer == "trained":
+            x = inputs["x"]
+            given = {"mean": RATE * x.mean(axis=0), "var": 1 - RATE + RATE * x.var(axis=0)}
         inputs |= {**given, "gamma": ones, "beta": zeros}
     wide = {key: "float32" for key in inputs if key != "x"} if dtype == "bfloat16" else {}
     comment = f"a new layer with its defaults, in {layer}; they are spelled out as commonest"

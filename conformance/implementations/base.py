@@ -28,8 +28,9 @@ class Conventions:
     """The dtype of y for bfloat16 x: its own, or float32."""
     half_statistics: Literal["x", "float32"]
     """The dtype of the running statistics for bfloat16 x."""
-    fresh: Literal["initial-statistics", "batch-statistics", "raises"]
-    """What a layer that was never trained does in inference; the initial ones are mean 0, variance 1."""
+    fresh: Literal["initial-statistics", "zero-statistics", "batch-statistics", "raises"]
+    """What normalizes in inference where the layer was never trained; the initial statistics are mean
+    0, variance 1."""
     frozen: Literal["running-statistics", "batch-statistics", "none"]
     """What normalizes in training where the layer was made untrainable; none: nothing is called so."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from conformance.implementations.base import Conventions
@@ -87,6 +88,7 @@ class BatchNormEma(BatchNorm):
 
     name = "equinox.nn.BatchNorm-ema"
     mode = "ema"
+    conventions = replace(BatchNorm.conventions, fresh="zero-statistics")
 
     def _loaded(self, layer: Any, state: Any, statistics: Any) -> Any:
         first = self.numpy.array(False)

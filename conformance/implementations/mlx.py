@@ -65,7 +65,7 @@ class BatchNorm(Implementation):
     def grad_infer(
         self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float, dy: Any
     ) -> Any:
-        x, mean, var, gamma, beta, dy = self._tensors(x, mean, var, gamma, beta, dy)
+        x, mean, var, gamma, beta, dy = self._tensors(self._batch(x), mean, var, gamma, beta, dy)
         norm = self._with(mean, var, gamma, beta, eps=epsilon)
         return self._gradients(norm, x, gamma, beta, dy)
 
@@ -109,7 +109,7 @@ class BatchNorm(Implementation):
         return tuple(self._array(g) for g in self.mx.vjp(forward, primals, [dy])[1])
 
     def _batch(self, x: np.ndarray) -> np.ndarray:
-        """x, whose statistics are to be taken. Without this a run would now and then hang."""
+        """x, which is to be summed over its rows. Without this a run would now and then hang."""
         if x.size == 0:
             raise Unsupported("the sum over an empty axis hangs at random on the CPU", _EMPTY)
         return x
