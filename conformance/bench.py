@@ -18,14 +18,14 @@ from typing import Any
 from conformance.cases import load_cases
 from conformance.errors import UserError
 from conformance.implementations import registry
-from conformance.implementations.base import Unsupported
+from conformance.implementations.base import Implementation, Unsupported
 from conformance.implementations.call import arguments_of
 from conformance.operations import OPERATIONS
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one framework, and the number of its checks.
+    """Seconds of a framework's implementations that share a process, and the number of their checks.
 
     importing: to import and start it, and to end a process that has.
     idle: a full run of a single case by NumPy, that is everything but the framework and the cases.
@@ -50,7 +50,11 @@ class Timing:
 
 def run(frameworks: Sequence[str], cases: Path) -> str:
     """The table of all installed frameworks, or of those named."""
-    known = {cls.framework: registry.is_installed(cls) for cls in registry.built_in().values()}
+    known = {
+        registry.process_of(cls): registry.is_installed(cls)
+        for cls in registry.built_in().values()
+        if "cpu" in cls.devices
+    }
     for framework in frameworks:
         if framework not in known:
             raise UserError(f"--impl {framework}: no such framework; known: {', '.join(known)}")
@@ -86,17 +90,26 @@ def _time(framework: str, cases: Path) -> Timing:
     bare = json.loads(line)
     bare["importing"] += ending
     a_case = next(iter(load_cases(cases)))
-    idle = _seconds_of_run(cases, "numpy.batch_norm", "--case", a_case)
-    return Timing(framework, full=_seconds_of_run(cases, framework), idle=idle, **bare)
+    idle = _seconds_of_run(cases, ["numpy.batch_norm"], "--case", a_case)
+    names = [implementation.name for implementation in _of(framework)]
+    return Timing(framework, full=_seconds_of_run(cases, names), idle=idle, **bare)
 
 
-def _seconds_of_run(cases: Path, selector: str, *options: str) -> float:
-    command = [sys.executable, "-m", "conformance", "run", "--cases", str(cases)]
+def _of(process: str) -> list[type[Implementation]]:
+    return [
+        cls
+        for cls in registry.built_in().values()
+        if registry.process_of(cls) == process and "cpu" in cls.devices
+    ]
+
+
+def _seconds_of_run(cases: Path, names: Sequence[str], *options: str) -> float:
+    command = [sys.executable, "-m", "conformance", "run", "--cases", str(cases), "-n", "1"]
     began = time.perf_counter()
-    command += ["--impl", selector, *options]
+    command += [*(f"--impl={name}" for name in names), *options]
     answer = subprocess.run(command, capture_output=True, check=False)
     if answer.returncode not in (0, 1):
-        raise UserError(f"the run of {selector} failed: {answer.stderr.decode().strip()}")
+        raise UserError(f"the run of {names} failed: {answer.stderr.decode().strip()}")
     return time.perf_counter() - began
 
 
@@ -104,7 +117,7 @@ def _bare(framework: str, folder: Path) -> dict[str, float]:
     """Import and start; then every call of every case, as the suite would make it."""
     cases = load_cases(folder).values()
     began = time.perf_counter()
-    implementations = [c() for c in registry.built_in().values() if c.framework == framework]
+    implementations = [implementation() for implementation in _of(framework)]
     for implementation in implementations:
         implementation.start()
     importing = time.perf_counter() - began

@@ -33,6 +33,7 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
         for name in run.header.implementations
     ]
     columns.sort(key=lambda column: (column["device"], _place(column["name"], known)))
+    on_cpu = {name: "cpu" in one.devices for name, one in registry.built_in().items()}
     families = sorted({case.family for case in cases.values()})
     ran = {column["name"] for column in columns}
     return {
@@ -43,7 +44,7 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
         "runs": [_run(run) for run in runs],
         "columns": columns,
         "not_run": [
-            {"name": name, "framework": framework}
+            {"name": name, "session": framework if on_cpu[name] else "gpu"}
             for name, framework in known.items()
             if name not in ran
         ],
