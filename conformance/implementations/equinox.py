@@ -19,6 +19,7 @@ class BatchNorm(JaxLayer):
 
     name = "equinox.nn.BatchNorm"
     framework = "equinox"
+    modules = ("equinox", "jax")
     packages = ("equinox", "jax", "jaxlib")
     channel_axis = 1
     static: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -13,6 +13,7 @@ class _Flax(JaxLayer):
     """Where x is a half precision, the layer is told to answer in it, as mixed-precision models do."""
 
     framework = "flax"
+    modules = ("flax", "jax")
     packages = ("flax", "jax", "jaxlib")
     conventions = Conventions(
         epsilon=1e-5,

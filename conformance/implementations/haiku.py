@@ -18,6 +18,7 @@ class BatchNorm(JaxLayer):
 
     name = "haiku.BatchNorm"
     framework = "haiku"
+    modules = ("haiku", "jax")
     packages = ("dm-haiku", "jax", "jaxlib")
     conventions = Conventions(
         epsilon=1e-5,
