@@ -147,7 +147,10 @@ def _alternatives() -> list[Alternative]:
             )
             for other in _RATES
         ]
-    for name, formula in (("batch-statistics", _by_the_batch), ("zero-statistics", _by_nothing)):
+    for name, formula in (
+        ("batch-statistics", _by_the_batch),
+        ("zero-mean-and-variance", _by_nothing),
+    ):
         for other in (EPSILON, *_EPSILONS):
             key = name + ("" if other == EPSILON else f"-epsilon-{other:g}")
             meaning = f"normalized by {name.replace('-', ' ')}, with epsilon {other:g}"

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance import Implementation
+from conformance import Implementation, alternatives, certify, conventions
 from conformance.cases import cases_folder, load_cases
 from conformance.conventions import is_asked, key_of, question_of
 from conformance.implementations import registry
@@ -154,6 +154,12 @@ def test_what_nobody_calls_frozen_is_not_asked():
     layer = Layer(Conventions(**{**vars(KERAS), "frozen": "none", "momentum": None}))
     asked = {name.partition("/")[2] for name, case in CASES.items() if is_asked(layer, case)}
     assert asked == {"train-epsilon", "infer-fresh", "train-half"}
+
+
+def test_every_formula_has_a_key_of_its_own():
+    formulas = (*certify.FORMULAS, *conventions.ALTERNATIVES, *alternatives.ALTERNATIVES)
+    keys = [formula.key for formula in formulas]
+    assert len(keys) == len(set(keys))
 
 
 def test_every_declaration_in_the_package_can_be_checked():

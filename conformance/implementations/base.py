@@ -28,7 +28,7 @@ class Conventions:
     """The dtype of y for bfloat16 x: its own, or float32."""
     half_statistics: Literal["x", "float32"]
     """The dtype of the running statistics for bfloat16 x."""
-    fresh: Literal["initial-statistics", "zero-statistics", "batch-statistics", "raises"]
+    fresh: Literal["initial-statistics", "zero-mean-and-variance", "batch-statistics", "raises"]
     """What normalizes in inference where the layer was never trained; the initial statistics are mean
     0, variance 1."""
     frozen: Literal["running-statistics", "batch-statistics", "none"]

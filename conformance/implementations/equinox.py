@@ -89,7 +89,7 @@ class BatchNormEma(BatchNorm):
 
     name = "equinox.nn.BatchNorm-ema"
     mode = "ema"
-    conventions = replace(BatchNorm.conventions, fresh="zero-statistics")
+    conventions = replace(BatchNorm.conventions, fresh="zero-mean-and-variance")
 
     def _loaded(self, layer: Any, state: Any, statistics: Any) -> Any:
         first = self.numpy.array(False)
