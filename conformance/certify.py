@@ -153,7 +153,8 @@ class _Certified:
         found: Expected = {"reference": reference, **self.policies(reference, rounded)}
         looser: Expected = {}
         declared = conventions.ALTERNATIVES if "layer" in self.attributes else ()
-        for alternative in (*declared, *ALTERNATIVES):
+        others, algorithms = ([a for a in ALTERNATIVES if a.same_value == is_] for is_ in (0, 1))
+        for alternative in (*others, *declared, *algorithms):
             is_half = self.precision.working is not self.precision
             if is_half and alternative.same_value and "native-precision" not in found:
                 found["native-precision"] = self.narrowed(REFERENCE[self.operation])
@@ -172,10 +173,16 @@ class _Certified:
                 (found if same_value else looser)[alternative.key] = outputs
             if is_half and alternative.name == _SINGLE_PASS and alternative.key in found:
                 found[f"{alternative.key}-native"] = self.narrowed(formula)
-        if self.precision.name == "float64":
-            found |= self.in_float32(found)
         # A mistake that shows only in how much it may be off explains too much to come earlier.
-        return found | looser
+        if self.precision.name != "float64":
+            return found | looser
+        wide = self.in_float32(found)
+        closer = {
+            key: outputs
+            for key, outputs in looser.items()
+            if _no_wider(outputs, wide["float32-inside"])
+        }
+        return found | closer | wide | looser
 
     def policies(
         self, reference: Mapping[str, Expectation], rounded: Mapping[str, Any]
@@ -383,6 +390,10 @@ def _roundoff(
             np.where(undefined, inputs["beta"], y.value), np.where(undefined, scale, y.scale)
         ),
     }
+
+
+def _no_wider(outputs: Mapping[str, Expectation], others: Mapping[str, Expectation]) -> bool:
+    return all(bool(np.all(one.scale <= others[name].scale)) for name, one in outputs.items())
 
 
 def _same(outputs: Mapping[str, Expectation], others: Mapping[str, Expectation]) -> bool:

@@ -3,7 +3,7 @@
 A case with the attribute `layer` is put to a new layer as it comes, if the implementation has one;
 the layer is held to what the implementation declares of it. Its inputs spell out the commonest
 defaults (epsilon 1e-5, rate 0.1, statistics 0 and 1, gamma 1, beta 0), so that any other
-implementation answers the same case as one like any other.
+implementation answers the same case as one like any other: told so, it is wrong to do otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conformance.alternatives import Alternative, unbiased_moments
 from conformance.case import Case
 from conformance.formula import Outputs, infer, train, update, update_once
 from conformance.implementations.base import Conventions, Implementation
-from conformance.judge import CONVENTION, Named, Question
+from conformance.judge import CONVENTION, WRONG, Named, Question
 
 EPSILON, RATE = 1e-5, 0.1
 _EPSILONS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
@@ -63,7 +63,9 @@ def question_of(conventions: Conventions, case: Case) -> Question:
     first = {"reference": question.expected[key], _USUAL.key: question.expected["reference"]}
     others = {k: e for k, e in question.expected.items() if k != "reference"}
     expected = {**first, **others}
-    formulas = {**question.formulas, _USUAL.key: _USUAL}
+    formulas = {**question.formulas, _USUAL.key: _USUAL} | {
+        a.key: Named(a.key, a.name, CONVENTION, a.meaning) for a in ALTERNATIVES
+    }
     return replace(question, expected=expected, formulas=formulas, due=due, promoted=promoted)
 
 
@@ -127,7 +129,7 @@ def _alternatives() -> list[Alternative]:
         Alternative(
             f"epsilon-{other:g}",
             f"epsilon-{other:g}",
-            CONVENTION,
+            WRONG,
             f"the default epsilon is {other:g}",
             {
                 "train": partial(_with_epsilon, train, other),
@@ -141,7 +143,7 @@ def _alternatives() -> list[Alternative]:
             Alternative(
                 f"rate-{other:g}{suffix}",
                 f"rate-{other:g}{suffix}",
-                CONVENTION,
+                WRONG,
                 f"the default weight of the new batch is {other:g}",
                 {"update": partial(update, step=partial(_with_rate, other, moments))},
             )
@@ -155,18 +157,18 @@ def _alternatives() -> list[Alternative]:
             key = name + ("" if other == EPSILON else f"-epsilon-{other:g}")
             meaning = f"normalized by {name.replace('-', ' ')}, with epsilon {other:g}"
             steps = {"infer": partial(_with_epsilon, formula, other)}
-            found.append(Alternative(key, name, CONVENTION, meaning, steps))
+            found.append(Alternative(key, name, WRONG, meaning, steps))
     for rate in (RATE, 0.01):
         for variance, moments in (("population", {}), ("unbiased", {"moments": unbiased_moments})):
             for other in (EPSILON, 1e-3):
                 key = _AFTER_ONE.format(rate, variance, other)
                 meaning = f"by 0 and 1 and one batch of weight {rate:g}, {variance} variance, epsilon {other:g}"
                 steps = {"infer": partial(_after_one, rate, moments, other)}
-                found.append(Alternative(key, key, CONVENTION, meaning, steps))
+                found.append(Alternative(key, key, WRONG, meaning, steps))
     kept = partial(update, step=partial(_with_rate, 1.0, {}))
     meaning = "the first batch's statistics are the running statistics: there is nothing to average"
     found.append(
-        Alternative("first-batch-kept", "first-batch-kept", CONVENTION, meaning, {"update": kept})
+        Alternative("first-batch-kept", "first-batch-kept", WRONG, meaning, {"update": kept})
     )
     return found
 

@@ -214,10 +214,10 @@ _NUMBERS = {name: number for number, name in _NAMES.items()}
 
 
 def _named(item: Any) -> Any:
-    """JSON has no infinity: it is written by name."""
+    """JSON has no infinity: it is written by name. Errors and seconds need no more than six digits."""
     if isinstance(item, dict):
         return {key: _named(value) for key, value in item.items()}
-    return _NAMES.get(item, item) if isinstance(item, float) else item
+    return _NAMES.get(item, float(f"{item:.6g}")) if isinstance(item, float) else item
 
 
 def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
