@@ -61,8 +61,9 @@ def question_of(conventions: Conventions, case: Case) -> Question:
         due = dict.fromkeys(question.shapes, case.dtype if kept == "x" else kept)
         promoted = frozenset({kept} - {"x"})
     first = {"reference": question.expected[key], _USUAL.key: question.expected["reference"]}
+    defaults = {a.key for a in ALTERNATIVES}
     others = {k: e for k, e in question.expected.items() if k != "reference"}
-    expected = {**first, **others}
+    expected = first | {k: e for k, e in others.items() if k in defaults} | others
     formulas = {**question.formulas, _USUAL.key: _USUAL} | {
         a.key: Named(a.key, a.name, CONVENTION, a.meaning) for a in ALTERNATIVES
     }
