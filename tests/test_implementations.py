@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from conformance import Implementation
+from conformance.cases import cases_folder, load_cases
 from conformance.implementations import registry
+from conformance.implementations.call import ask
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IN = registry.built_in()
@@ -56,6 +59,35 @@ def test_an_implementation_says_what_it_offers(implementation):
     assert set(implementation.devices) <= {"cpu", "cuda"}
     assert implementation.channel_axis in (1, -1)
     assert implementation.__module__.startswith("conformance.implementations.")
+
+
+class Raises(Implementation):
+    name = "raises"
+    framework = "numpy"
+
+    def __init__(self, message):
+        self.message = message
+
+    def train(self, *arguments):
+        raise ValueError(self.message)
+
+
+@pytest.mark.parametrize("place", [sys.prefix, str(ROOT)])
+def test_a_message_tells_no_place_of_the_machine(place):
+    (case,) = load_cases(cases_folder(), ["typical/train-float32-NC-16x5"]).values()
+    answer = ask(Raises(f"in {place}/lib/layer.py, line 3" + 1000 * "!"), case)
+    assert answer.raised.startswith("ValueError: in lib/layer.py, line 3!")
+    assert len(answer.raised) < 600
+
+
+def test_a_message_that_cannot_be_written_is_told_as_far_as_it_can():
+    class Unreadable(str):
+        def __str__(self):
+            raise RuntimeError
+
+    (case,) = load_cases(cases_folder(), ["typical/train-float32-NC-16x5"]).values()
+    assert ask(Raises("lone \udc80"), case).raised == "ValueError: lone ?"
+    assert ask(Raises(Unreadable()), case).raised == "ValueError: its message cannot be read"
 
 
 def test_knowing_the_implementations_imports_no_framework():

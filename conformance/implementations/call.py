@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,9 @@ from conformance.conventions import is_asked
 from conformance.implementations.base import Implementation, Unsupported
 from conformance.judge import Answer
 from conformance.operations import IN_LAYOUT, OPERATIONS
+
+_PLACES = (sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[2]))
+_LONGEST = 500  # characters of a message
 
 
 class _ChangedInput(Exception):
@@ -43,11 +49,15 @@ def ask(implementation: Implementation, case: Case) -> Answer:
 
 
 def _text_of(error: BaseException) -> str:
-    """What the exception says, in characters that can be written anywhere."""
+    """What the exception says, in characters that can be written anywhere, and without the places of
+    this machine."""
     try:
-        return str(error).encode("utf-8", "replace").decode()
+        text = str(error).encode("utf-8", "replace").decode()
     except Exception:
         return "its message cannot be read"
+    for place in _PLACES:
+        text = text.replace(f"{place}{os.sep}", "")
+    return text[:_LONGEST]
 
 
 def answer_bytes(answer: Answer) -> list[bytes]:
