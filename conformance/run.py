@@ -189,10 +189,11 @@ def choose(selectors: Sequence[str], device: str) -> tuple[list[Chosen], tuple[s
         for spec in specs:
             try:
                 chosen.append(available(spec))
-            except Unavailable as error:
-                left_out.setdefault(error.reason, []).append(spec)
+            except UserError as error:
                 if selectors and specs == [spec]:
                     raise
+                reason = error.reason if isinstance(error, Unavailable) else str(error)
+                left_out.setdefault(reason, []).append(spec)
         if len(chosen) == before:
             reasons = (f"{', '.join(names)}: {reason}" for reason, names in left_out.items())
             raise UserError(f"nothing to run on {device}: {'; '.join(reasons)}")

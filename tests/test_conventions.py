@@ -1,10 +1,14 @@
 """A layer is held to what is declared of it, and to nothing else."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance import Implementation, alternatives, certify, conventions
+from conformance import Implementation, alternatives, certify, conventions, results
 from conformance.cases import cases_folder, load_cases
 from conformance.conventions import is_asked, key_of, question_of
 from conformance.implementations import registry
@@ -12,6 +16,7 @@ from conformance.implementations.base import Conventions
 from conformance.implementations.call import ask
 from conformance.judge import judge
 
+ROOT = Path(__file__).resolve().parent.parent
 CASES = load_cases(cases_folder(), ["conventions/*"])
 KERAS = Conventions(
     epsilon=1e-3,
@@ -154,6 +159,36 @@ def test_what_nobody_calls_frozen_is_not_asked():
     layer = Layer(Conventions(**{**vars(KERAS), "frozen": "none", "momentum": None}))
     asked = {name.partition("/")[2] for name, case in CASES.items() if is_asked(layer, case)}
     assert asked == {"train-epsilon", "infer-fresh", "train-half"}
+
+
+PLUG_IN = """
+import numpy as np
+from conformance.implementations.base import Conventions
+
+
+class Mine:  # nothing of the package's above it
+    name = "mine"
+    framework = "numpy"
+    conventions = Conventions(1e-3, 0.1, "new", "population", "x", "x", "initial-statistics", "none")
+
+    def layer(self, x, modes, frozen):
+        y = (x - x.mean(0)) / np.sqrt(x.var(0) + np.float32(EPSILON))
+        return y, x.mean(0), x.var(0)
+
+    def train(self, x, gamma, beta, epsilon):
+        raise AssertionError
+"""
+
+
+@pytest.mark.parametrize(("epsilon", "verdict"), [("1e-3", "conforms"), ("1e-5", "convention")])
+def test_a_plug_in_s_layer_is_held_to_its_declaration(tmp_path, epsilon, verdict):
+    (tmp_path / "mine.py").write_text(PLUG_IN.replace("EPSILON", epsilon))
+    out = tmp_path / "r.jsonl"
+    command = [sys.executable, "-m", "conformance", "run", "--impl", f"{tmp_path}/mine.py:Mine"]
+    command += ["--case", "conventions/train-epsilon", "--out", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (run,) = results.read(out)
+    assert [result.verdict for result in run.results] == [verdict]
 
 
 def test_every_formula_has_a_key_of_its_own():

@@ -86,6 +86,18 @@ def test_what_needs_a_gpu_is_left_out_on_the_cpu_and_refused_by_name():
         choose(["torch.nn.functional.batch_norm-no_cudnn"], "cpu")
 
 
+def test_an_installed_plug_in_that_is_broken_does_not_keep_the_others_from_running(monkeypatch):
+    from conformance.implementations import registry
+
+    monkeypatch.setattr(registry, "is_installed", lambda one: one.framework == "numpy")
+    monkeypatch.setattr(registry, "entry_points", lambda: {"no_such_package:Broken": None})
+    chosen, left_out = choose([], "cpu")
+    assert {one.framework for one in chosen} == {"numpy"}
+    assert any("no_such_package:Broken" in line for line in left_out)
+    with pytest.raises(UserError, match="no_such_package"):
+        choose(["no_such_package:Broken"], "cpu")
+
+
 def test_a_framework_that_is_not_installed_is_said_to_be_with_the_command_that_brings_it(
     monkeypatch,
 ):

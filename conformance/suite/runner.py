@@ -96,7 +96,7 @@ class Runner:
         finally:
             faulthandler.cancel_dump_traceback_later()
         question = case.question
-        if isinstance(implementation, Implementation) and is_asked(implementation, case):
+        if not isinstance(implementation, str) and is_asked(implementation, case):
             assert implementation.conventions is not None
             question = question_of(implementation.conventions, case)
         result = Result.of(case_id, name, judge(question, answer), round(seconds, 6))
