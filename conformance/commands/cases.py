@@ -1,0 +1,70 @@
+"""bnconf cases: the frozen cases listed, shown, built and certified."""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+
+from conformance.commands import Commands, add_command, writing
+from conformance.errors import UserError
+
+
+def add_to(commands: Commands) -> None:
+    cases = commands.add_parser("cases", help="List, show, build or verify the frozen cases.")
+    group = cases.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, text in (
+        ("list", _list, "Print the id and comment of each case."),
+        ("show", _show, "Print cases for a person to read."),
+    ):
+        add_command(group, name, command, text).add_argument("glob", nargs="*")
+    add_command(group, "build", _build, "Write the case files from the catalogue.")
+    add_command(group, "verify", _verify, "Certify the case files anew.")
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from conformance.cases import load_cases
+
+    for case in load_cases(arguments.cases, arguments.glob).values():
+        print(f"{case.id}  {case.comment}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from conformance.cases import load_cases
+    from conformance.show import show
+
+    print("\n\n".join(show(c) for c in load_cases(arguments.cases, arguments.glob).values()))
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    build = _tool()
+    counts: dict[str, int] = {}
+    writing(arguments.cases, lambda folder: counts.update(build.build(folder)))
+    for family, count in counts.items():
+        print(f"{family}: {count} cases")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    build = _tool()
+    wrong = total = 0
+    for path, count, differences in build.verify(arguments.cases):
+        total += count
+        wrong += len(differences)
+        print(f"{path}: {count} cases, {'all certified' if not differences else 'NOT certified'}")
+        for difference in differences:
+            print(f"  {difference}")
+    print(f"{total} cases, {wrong} differences")
+    return 1 if wrong else 0
+
+
+def _tool() -> ModuleType:
+    try:
+        from conformance.catalogue import build
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"building and certifying cases needs {error.name}; "
+            "pip install 'batchnorm-conformance[cases]' brings it"
+        ) from None
+    return build

@@ -1,0 +1,74 @@
+"""bnconf run, implementations and bench: what runs implementations."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from conformance.commands import Commands, add_command, add_record, positive
+
+
+def add_to(commands: Commands) -> None:
+    run = add_command(commands, "run", _run, "Run cases on implementations.")
+    run.add_argument(
+        "--impl",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name, a framework, a glob, FILE.py:NAME or MODULE:NAME; all installed if left out",
+    )
+    run.add_argument("--case", action="append", default=[], metavar="GLOB", help="all if left out")
+    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    run.add_argument("--out", type=Path, metavar="FILE", help="write the results here (JSON lines)")
+    run.add_argument("-n", type=positive(int), metavar="N", help="worker processes")
+    run.add_argument(
+        "--timeout",
+        type=positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="for one case (default 60)",
+    )
+    add_record(run)
+    add_command(commands, "implementations", _implementations, "List the implementations.")
+    bench = add_command(commands, "bench", _bench, "Time the suite beside the bare calls.")
+    bench.add_argument("--impl", action="append", default=[], metavar="FRAMEWORK")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from conformance import run, summary
+
+    outcome = run.make(
+        run.Request(
+            selectors=tuple(arguments.impl),
+            case_globs=tuple(arguments.case),
+            device=arguments.device,
+            out=arguments.out,
+            workers=arguments.n,
+            timeout=arguments.timeout,
+            cases=arguments.cases,
+            deviations=arguments.deviations,
+        )
+    )
+    print(summary.of(outcome, arguments.out))
+    if not outcome.complete:
+        return 130
+    return 0 if outcome.is_green else 1
+
+
+def _implementations(arguments: argparse.Namespace) -> int:
+    from conformance.implementations import registry
+
+    for name, implementation in registry.built_in().items():
+        framework = implementation.framework
+        state = "installed" if registry.is_installed(implementation) else "not installed"
+        print(f"{name}  ({framework}, {state}; {', '.join(implementation.devices)})")
+    for name, point in registry.entry_points().items():
+        print(f"{name}  (plug-in {point.value})")
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from conformance import bench
+
+    print(bench.run(arguments.impl, arguments.cases))
+    return 0
