@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -92,16 +92,7 @@ class Case:
             required=operation.required,
             positions=positions,
             beta=self._beta(shapes["y"], positions) if "y" in shapes else None,
-            expected={
-                key: {
-                    name: Expectation(
-                        to_array(pair["value"]).reshape(checked[name]),
-                        to_array(pair["scale"]).reshape(checked[name]),
-                    )
-                    for name, pair in outputs.items()
-                }
-                for key, outputs in self.expected.items()
-            },
+            expected=_Expected(self.expected, checked),
             formulas=self.formulas,
             policies=self.policies,
             rejects=self.operation == "reject",
@@ -118,6 +109,36 @@ class Case:
         beta = np.asarray(self.inputs["beta"], dtype=np.float64).reshape(along_channels)
         beta = np.broadcast_to(beta, shape)
         return beta if positions is None else beta.reshape(-1)[positions]
+
+
+class _Expected(Mapping[str, Mapping[str, Expectation]]):
+    """The outputs of each formula, made into arrays when they are asked for: most answers are right,
+    and held against the reference alone."""
+
+    def __init__(
+        self,
+        written: Mapping[str, Mapping[str, Mapping[str, list[Any]]]],
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        self._written, self._shapes = written, shapes
+        self._made: dict[str, Mapping[str, Expectation]] = {}
+
+    def __getitem__(self, key: str) -> Mapping[str, Expectation]:
+        if key not in self._made:
+            self._made[key] = {
+                name: Expectation(
+                    to_array(pair["value"]).reshape(self._shapes[name]),
+                    to_array(pair["scale"]).reshape(self._shapes[name]),
+                )
+                for name, pair in self._written[key].items()
+            }
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
 
 
 def output_shapes(
@@ -151,4 +172,4 @@ def values_per_channel(
 
 def to_array(numbers: list[Any]) -> np.ndarray:
     """The numbers of a case file as float64, shape (n,)."""
-    return np.array([NON_FINITE[n] if type(n) is str else n for n in numbers], dtype=np.float64)
+    return np.array(numbers, dtype=np.float64)

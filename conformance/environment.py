@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -46,3 +49,35 @@ def device(kind: str) -> tuple[str, str | None]:
     except (OSError, subprocess.SubprocessError, IndexError):
         return kind, None
     return f"{kind}: {name.strip()}", driver.strip()
+
+
+def child_environment() -> dict[str, str]:
+    """That of a child process: this package can be imported from wherever this one was started, and
+    pytest is as it comes."""
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+
+
+def memory_available() -> float:
+    """Bytes that may be taken before the machine runs short; infinite where nobody tells (not Linux)."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        (kibibytes,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError):
+        return math.inf
+    return 1024.0 * int(kibibytes)
+
+
+def memory_of(process: int) -> int:
+    """Bytes of memory that a process holds; 0 where nobody tells."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

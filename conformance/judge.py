@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,15 @@ class Expectation:
 
     value: np.ndarray
     scale: np.ndarray
+
+    @cached_property
+    def is_finite(self) -> bool:
+        return bool(np.all(np.isfinite(self.scale)))
+
+    @cached_property
+    def denominators(self) -> dict[Precision, np.ndarray]:
+        """By precision: the error that a ratio of 1 stands for."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -121,9 +131,13 @@ def limit(values_per_channel: int) -> float:
 
 def denominator(expectation: Expectation, precision: Precision) -> np.ndarray:
     """The error that a ratio of 1 stands for."""
-    half_ulp = precision.ulp(np.nan_to_num(expectation.value, nan=0.0)) / 2
-    half_ulp = np.maximum(half_ulp, np.nextafter(0.0, 1.0))
-    return precision.working.unit_roundoff * expectation.scale + half_ulp
+    known = expectation.denominators
+    if precision not in known:
+        value = np.where(np.isnan(expectation.value), 0.0, expectation.value)
+        half_ulp = precision.ulp(value) / 2
+        half_ulp = np.maximum(half_ulp, np.nextafter(0.0, 1.0))
+        known[precision] = precision.working.unit_roundoff * expectation.scale + half_ulp
+    return known[precision]
 
 
 def judge(question: Question, answer: Answer) -> Judgement:
@@ -249,10 +263,11 @@ def _misshapen(question: Question, outputs: Mapping[str, Any]) -> Iterator[tuple
 
 def _ratio(got: np.ndarray, expectation: Expectation, precision: Precision) -> np.ndarray:
     """Per element; infinite where a number was due and none came, 0 where anything may come."""
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        error = np.abs(got - expectation.value)
-        ratio = np.where(error == 0, 0.0, error / denominator(expectation, precision))
-    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    with np.errstate(invalid="ignore", over="ignore"):
+        ratio = np.abs(got - expectation.value) / denominator(expectation, precision)
+    ratio[np.isnan(ratio)] = np.inf
+    if expectation.is_finite:
+        return ratio
     anything = np.isinf(expectation.scale) & ~np.isnan(expectation.value)
     return np.where(anything, 0.0, ratio)
 
@@ -282,17 +297,20 @@ def _errors(
     got: np.ndarray, expectation: Expectation, ratio: np.ndarray, precision: Precision
 ) -> dict[str, float]:
     """The largest errors over the elements that have a finite value: ratio, ulp, abs, rel."""
-    finite = ~np.isnan(expectation.value)
-    if not finite.any():
+    value = expectation.value
+    if not expectation.is_finite:
+        finite = ~np.isnan(value)
+        got, value, ratio = got[finite], value[finite], ratio[finite]
+    if not value.size:
         return {}
-    value = expectation.value[finite]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        error = np.abs(got[finite] - value)
-        error = np.where(np.isnan(error), np.inf, error)
-        relative = np.where(error == 0, 0.0, error / np.abs(value))
+        error = np.abs(got - value)
+        error[np.isnan(error)] = np.inf
+        relative = error / np.abs(value)
+        relative[error == 0] = 0.0
         ulp = error / precision.ulp(value)
     return {
-        "ratio": _worst(ratio[finite]),
+        "ratio": _worst(ratio),
         "ulp": _worst(ulp),
         "abs": _worst(error),
         "rel": _worst(relative),

@@ -46,6 +46,8 @@ class Header:
     driver: str | None
     implementations: Mapping[str, str]
     """The framework of each implementation that was run."""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked for, as the options of `bnconf run`; what is not there had its default."""
 
 
 @dataclass(frozen=True)
@@ -79,25 +81,103 @@ def to_line(kind: str, record: Any) -> str:
     return json.dumps({"kind": kind, **_named(fields)}, allow_nan=False)
 
 
-def write(path: Path, runs: Iterable[Run], *, complete: bool = True) -> None:
-    """Write runs one after another; without footers where the run was not completed."""
+def write(path: Path, runs: Iterable[Run]) -> None:
+    """Write runs one after another, each with its footer, in place of what was there.
+
+    Raises UserError where that is not possible.
+    """
     lines = []
     for run in runs:
         lines.append(to_line("header", run.header))
         lines += [to_line("result", result) for result in run.results]
-        if complete:
-            lines.append(to_line("footer", {"count": len(run.results)}))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines.append(to_line("footer", {"count": len(run.results)}))
+    text = "\n".join(lines) + "\n"
+    place = path.resolve()
+    new = place.with_name(place.name + ".new")
+    try:
+        if place.is_file() or not place.exists():
+            new.write_text(text, encoding="utf-8")
+            new.replace(place)
+        else:
+            place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+class Growing:
+    """The results file of a run that goes on: its header, and results in the order in which they come.
+
+    It has no footer: `write` takes its place when all is done. Raises UserError where it cannot be written.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+            self._file.write(to_line("header", header) + "\n")
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    def __enter__(self) -> Growing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, result: Result) -> None:
+        try:
+            self._file.write(to_line("result", result) + "\n")
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"--out {path}: cannot be written: {error.strerror}; name another file")
+
+
+def read_unfinished(path: Path) -> Run:
+    """The one run of a file that may lack its footer, and the end of its last line.
+
+    Raises UserError as `read` does for all else.
+    """
+    lines = _lines(path)
+    if not lines or not lines[0]:
+        raise BrokenResults(f"{path}: holds nothing to go on with; make the run anew")
+    if not _is_whole(lines[-1]):
+        del lines[-1]
+    *_, last = lines or [""]
+    if '"kind": "footer"' not in last:
+        lines.append(to_line("footer", {"count": len(lines) - 1}))
+    runs = _runs(lines, path)
+    if len(runs) != 1:
+        raise BrokenResults(f"{path}: holds {len(runs)} runs, of which none can be gone on with")
+    return runs[0]
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def read(path: Path) -> list[Run]:
     """The runs of a file. Raises UserError of the kind that says what is wrong with it."""
+    return _runs(_lines(path), path)
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise BrokenResults(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BrokenResults(f"{path}: not a results file: not UTF-8 text") from None
+
+
+def _runs(lines: Sequence[str], path: Path) -> list[Run]:
     runs: list[Run] = []
     header: Header | None = None
     results: list[Result] = []
@@ -182,9 +262,18 @@ def _header(fields: dict[str, Any], where: str) -> Header:
     texts += [] if header.driver is None else [header.driver]
     for mapping in (header.packages, header.implementations):
         texts += mapping.values() if isinstance(mapping, dict) else [None]
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) for text in texts) or not _is_request(header.request):
         raise BrokenResults(f"{where}: a field of the header is of the wrong type")
     return header
+
+
+def _is_request(request: Any) -> bool:
+    kinds: dict[str, Any] = {"impl": list, "case": list, "timeout": (int, float)}
+    return isinstance(request, dict) and all(
+        isinstance(value, kinds.get(name, str))
+        and (not isinstance(value, list) or all(isinstance(item, str) for item in value))
+        for name, value in request.items()
+    )
 
 
 def _is_number(item: Any) -> bool:

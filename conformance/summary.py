@@ -22,8 +22,10 @@ def of(outcome: Outcome, out: Path | None) -> str:
     lines += [f"not run: {line}" for line in outcome.left_out]
     lines += _counts(outcome)
     if not outcome.complete:
-        lines.append(f"interrupted: {len(outcome.run.results)} results kept")
-    if out is not None:
+        kept = f"interrupted: {len(outcome.run.results)} results kept"
+        go_on = f"; bnconf run --resume {shlex.quote(str(out))} finishes the rest" if out else ""
+        lines.append(kept + go_on)
+    elif out is not None:
         lines.append(f"results: {out}")
     return "\n".join(lines)
 

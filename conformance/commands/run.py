@@ -20,6 +20,12 @@ def add_to(commands: Commands) -> None:
     run.add_argument("--case", action="append", default=[], metavar="GLOB", help="all if left out")
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     run.add_argument("--out", type=Path, metavar="FILE", help="write the results here (JSON lines)")
+    run.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="finish the run that has left this results file; what was asked for stands in it",
+    )
     run.add_argument("-n", type=positive(int), metavar="N", help="worker processes")
     run.add_argument(
         "--timeout",
@@ -37,19 +43,23 @@ def add_to(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from conformance import run, summary
 
-    outcome = run.make(
-        run.Request(
-            selectors=tuple(arguments.impl),
-            case_globs=tuple(arguments.case),
-            device=arguments.device,
-            out=arguments.out,
-            workers=arguments.n,
-            timeout=arguments.timeout,
-            cases=arguments.cases,
-            deviations=arguments.deviations,
+    out = arguments.resume or arguments.out
+    if arguments.resume is not None:
+        outcome = run.resume(arguments.resume, arguments.n)
+    else:
+        outcome = run.make(
+            run.Request(
+                selectors=tuple(arguments.impl),
+                case_globs=tuple(arguments.case),
+                device=arguments.device,
+                out=out,
+                workers=arguments.n,
+                timeout=arguments.timeout,
+                cases=arguments.cases,
+                deviations=arguments.deviations,
+            )
         )
-    )
-    print(summary.of(outcome, arguments.out))
+    print(summary.of(outcome, out))
     if not outcome.complete:
         return 130
     return 0 if outcome.is_green else 1

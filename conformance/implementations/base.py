@@ -70,6 +70,8 @@ class Implementation:
     """The kinds of device that it can run on."""
     device: str = "cpu"
     """The one that it is to run on now; set before the first call."""
+    timeout: float = 60.0
+    """Seconds that a case may take, after which the process is ended; set before the first call."""
 
     train: Callable[..., Any] | None = None
     """train(x, gamma, beta, epsilon) -> y, or (y, mean, var)"""

@@ -113,12 +113,18 @@ def _laid_out(array: np.ndarray, memory: str) -> np.ndarray:
 def _call(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """The method's result; raises _ChangedInput if it wrote to an argument."""
     arrays = {name: a for name, a in arguments.items() if isinstance(a, np.ndarray)}
-    before = {name: array.tobytes() for name, array in arrays.items()}
+    before = {name: array.copy() for name, array in arrays.items()}
     result = method(*arguments.values())
     for name, array in arrays.items():
-        if array.tobytes() != before[name]:
+        if not _is_same(array, before[name]):
             raise _ChangedInput(name)
     return result
+
+
+def _is_same(array: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays of one shape hold the same numbers, NaNs and signs of zeros included."""
+    bits = f"u{array.itemsize}"
+    return bool(np.array_equal(array.view(bits), other.view(bits)))
 
 
 def _ask_for_each_batch(

@@ -2,111 +2,75 @@
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import time
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
+
+import numpy as np
 
 from conformance.case import Case
-from conformance.cases import load_cases
 from conformance.conventions import is_asked, question_of
-from conformance.deviations import Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.implementations.base import Implementation
 from conformance.implementations.call import answer_bytes, ask
 from conformance.judge import Answer, judge
-from conformance.results import Result
-from conformance.suite.journal import Check, Journal
+from conformance.results import Result, to_line
+from conformance.suite.channel import Channel
+from conformance.suite.plan import Plan
+from conformance.suite.settings import Settings
 
-# Importing a framework and compiling for it the first time may take longer than any case.
-TIME_TO_START = 300.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is to do, as it is handed to the processes that do it.
-
-    `specs` and `processes` are by implementation name; `checks` are what is left to do.
-    """
-
-    specs: dict[str, str]
-    processes: dict[str, str]
-    recorded: dict[str, str]
-    versions: dict[str, str]
-    checks: list[Check]
-    cases: str
-    deviations: str
-    device: str
-    timeout: float
-    journal: str
-
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> Plan:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**fields, "checks": [tuple(check) for check in fields["checks"]]})
-
-    def record(self) -> Record:
-        deviations = load_deviations(Path(self.deviations))
-        return Record(deviations, self.recorded, self.versions, self.device)
+Check = tuple[str, str]
+"""(implementation, case)"""
 
 
 class Runner:
-    """Everything that a process keeps between checks: cases, started implementations, journal."""
+    """Everything that a worker keeps between checks: cases, started implementations, their settings."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, channel: Channel) -> None:
         self.plan = plan
+        self.channel = channel
         self._started: dict[str, Implementation | str] = {}
+        self._settings: dict[str, Settings] = {}
 
-    @cached_property
-    def cases(self) -> dict[str, Case]:
-        return load_cases(Path(self.plan.cases))
-
-    @cached_property
-    def journal(self) -> Journal:
-        return Journal(Path(self.plan.journal))
-
-    @cached_property
-    def record(self) -> Record:
-        return self.plan.record()
-
-    def run(self, check: Check) -> Result:
-        """The result, which is also in the journal. Ends the process if the case hangs."""
+    def run(self, check: Check) -> None:
+        """Put the case to the implementation, and tell the run what came of it."""
         name, case_id = check
-        case = self.cases[case_id]
-        self.journal.begin(check)
-        watch = self.journal.watch
-        try:
-            if name not in self._started:
-                faulthandler.dump_traceback_later(TIME_TO_START, exit=True, file=watch)
-                self._start(name)
-            implementation = self._started[name]
-            faulthandler.dump_traceback_later(self.plan.timeout, exit=True, file=watch)
-            began = time.perf_counter()
-            if isinstance(implementation, str):
-                answer = Answer(raised=implementation)
-            else:
-                answer = self._ask(implementation, case)
-            seconds = time.perf_counter() - began
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        case = self.plan.cases[case_id]
+        self.channel.say(json.dumps({"kind": "begin", "check": check}))
+        if name not in self._started:
+            self.channel.say('{"kind": "starting"}')
+            self._started[name] = self._start(name)
+            self.channel.say('{"kind": "started"}')
+        implementation = self._started[name]
+        began = time.perf_counter()
+        if isinstance(implementation, str):
+            answer = Answer(raised=implementation)
+        else:
+            answer = self._ask(implementation, case)
+        seconds = time.perf_counter() - began
+        if name in self.plan.guarded:
+            self._guard(name)
         question = case.question
         if not isinstance(implementation, str) and is_asked(implementation, case):
             assert implementation.conventions is not None
             question = question_of(implementation.conventions, case)
-        result = Result.of(case_id, name, judge(question, answer), round(seconds, 6))
-        self.journal.end(result)
-        return result
+        with np.errstate(all="ignore"):
+            judged = judge(question, answer)
+        self.channel.say(to_line("result", Result.of(case_id, name, judged, round(seconds, 6))))
+
+    def _guard(self, name: str) -> None:
+        """What a case changes of the process's settings is put back. The first case may change them for
+        good: some implementations set themselves up in their first call."""
+        if name in self._settings:
+            self._settings[name].restore()
+        else:
+            self._settings[name] = Settings()
 
     def _ask(self, implementation: Implementation, case: Case) -> Answer:
         """The answer, after those to the cases that precede it, which it must leave as they were."""
         earlier = [
-            ask(implementation, self.cases[name]) for name in case.attributes.get("preceded_by", ())
+            ask(implementation, self.plan.cases[name])
+            for name in case.attributes.get("preceded_by", ())
         ]
         before = [answer_bytes(answer) for answer in earlier]
         answer = ask(implementation, case)
@@ -119,8 +83,8 @@ class Runner:
         try:
             implementation = registry.load(self.plan.specs[name])
             implementation.device = self.plan.device
+            implementation.timeout = self.plan.timeout
             implementation.start()
-            self._started[name] = implementation
         except (UserError, Exception) as error:
-            self._started[name] = f"could not be started: {error}"
-        return self._started[name]
+            return f"could not be started: {error}"
+        return implementation
