@@ -158,7 +158,7 @@ def read_unfinished(path: Path) -> Run:
 def _is_whole(line: str) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -56,6 +56,13 @@ def write(path: Path, *runs: Run) -> Path:
     return path
 
 
+def unfinished(path: Path, run: Run) -> None:
+    """Write what a run leaves that does not come to its end."""
+    with results.Growing(path, run.header) as file:
+        for result in run.results:
+            file.add(result)
+
+
 def refusal(kind: type[UserError], *paths: Path) -> str:
     """The message with which the files are refused: one line that names one of them."""
     with pytest.raises(UserError) as caught:
@@ -94,9 +101,41 @@ def test_every_line_is_plain_json_of_a_kind(tmp_path):
 
 
 def test_a_run_that_was_not_completed_has_no_footer(tmp_path):
-    results.write(tmp_path / "r.jsonl", [Run(HEADER, RESULTS[:2])], complete=False)
+    unfinished(tmp_path / "r.jsonl", Run(HEADER, RESULTS[:2]))
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 3
     assert "make it again" in refusal(MissingFooter, tmp_path / "r.jsonl")
+
+
+def test_what_a_run_left_is_read_wherever_it_was_cut(tmp_path):
+    """Every result before the cut, but for one that was cut itself; the header is the least."""
+    path = tmp_path / "r.jsonl"
+    unfinished(path, Run(HEADER, RESULTS))
+    text = path.read_bytes()
+    starts = [place + 1 for place, byte in enumerate(text) if byte == ord("\n")]
+    for end in range(len(text) + 1):
+        path.write_bytes(text[:end])
+        whole = sum(start - 1 <= end for start in starts)
+        if not whole:
+            with pytest.raises(BrokenResults):
+                results.read_unfinished(path)
+        else:
+            assert results.read_unfinished(path) == Run(HEADER, RESULTS[: whole - 1])
+
+
+def test_a_complete_run_is_gone_on_with_as_it_is(tmp_path):
+    run = Run(replace(HEADER, request={"impl": ["a"], "timeout": 3.0}), RESULTS)
+    assert results.read_unfinished(write(tmp_path / "r.jsonl", run)) == run
+
+
+def test_two_runs_in_one_file_cannot_be_gone_on_with(tmp_path):
+    path = write(tmp_path / "r.jsonl", run_of("a"), run_of("b"))
+    with pytest.raises(BrokenResults, match="holds 2 runs"):
+        results.read_unfinished(path)
+
+
+@pytest.mark.parametrize("request_", [[], "a", {"impl": "a"}, {"case": [1]}, {"timeout": "3"}])
+def test_a_request_of_the_wrong_type_is_refused(tmp_path, request_):
+    refusal(BrokenResults, write(tmp_path / "r.jsonl", Run(replace(HEADER, request=request_), [])))
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path):
@@ -171,7 +210,7 @@ def test_a_file_cut_inside_any_line_is_broken(tmp_path):
 
 
 def test_a_run_cut_off_before_another_lacks_its_footer(tmp_path):
-    results.write(tmp_path / "1", [run_of("a")], complete=False)
+    unfinished(tmp_path / "1", run_of("a"))
     write(tmp_path / "2", run_of("b"))
     (tmp_path / "1").write_text((tmp_path / "1").read_text() + (tmp_path / "2").read_text())
     refusal(MissingFooter, tmp_path / "1")

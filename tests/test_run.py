@@ -146,7 +146,7 @@ def test_the_reference_as_a_plain_function_is_green_on_all_cases(tmp_path):
     assert all(
         (verdict == "unsupported") != ("/train-" in case) for (_, case), verdict in verdicts.items()
     )
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob("r.jsonl?*"))
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +279,7 @@ def test_harm_stays_with_the_case_that_does_it(tmp_path, unharmed, harm, verdict
     assert (answer.returncode, answer.stderr) == (1, "")
     expected = {("mine", case): seen for case, seen in (unharmed | {THE_CASE: verdict}).items()}
     assert seen(tmp_path / "r.jsonl") == expected
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob("r.jsonl?*"))
 
 
 def test_harm_stays_with_the_case_that_does_it_with_two_workers(tmp_path, unharmed):
@@ -358,7 +358,7 @@ def test_an_interrupt_keeps_what_was_done_and_leaves_no_process(tmp_path, how):
     verdicts = kept(tmp_path / "r.jsonl")
     assert 2 <= len(verdicts) < 26
     assert set(verdicts) == {"conforms"}
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob("r.jsonl?*"))
 
 
 def test_an_interrupt_ends_workers_that_hang_in_c(tmp_path):
