@@ -19,9 +19,7 @@ def outcome(results, implementations=("mine",), **changes):
         specs={name: f"{name}.py:X" for name in implementations},
         repeat_options="",
         record=Record((), {}, {}, "cpu"),
-        stale=(),
-        left_out=(),
-        **{"complete": True, **changes},
+        **{"stale": (), "left_out": (), "complete": True, **changes},
     )
 
 
