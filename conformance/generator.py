@@ -90,6 +90,7 @@ class Deferred:
     """A tensor that is made when it is needed: it takes the place of an array until then.
 
     Raises UserError, naming `where`, if the SHA-256 of what is made is not the recorded one.
+    `made` is what has been made already.
     """
 
     generator: Generator
@@ -97,6 +98,7 @@ class Deferred:
     dtype: np.dtype[Any]
     sha256: str
     where: str
+    made: np.ndarray | None = None
 
     @property
     def ndim(self) -> int:
@@ -107,6 +109,8 @@ class Deferred:
         return math.prod(self.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.made is not None:
+            return self.made.astype(dtype or self.dtype, copy=False)
         tensor = np.empty(self.size, self.dtype)
         for start in range(0, self.size, _BLOCK):
             block = tensor[start : start + _BLOCK]

@@ -83,7 +83,7 @@ class Runner:
         try:
             implementation = registry.load(self.plan.specs[name])
             implementation.device = self.plan.device
-            implementation.timeout = self.plan.timeout
+            implementation.timeout = 0.95 * self.plan.timeout  # sooner than the run loses patience
             implementation.start()
         except (UserError, Exception) as error:
             return f"could not be started: {error}"
