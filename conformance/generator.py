@@ -72,7 +72,6 @@ GENERATORS: dict[str, type[Random] | type[Staircase]] = {
 }
 
 
-
 def record_of(generator: Generator) -> dict[str, Any]:
     """The generator as a case file writes it."""
     kind = next(name for name, kind in GENERATORS.items() if isinstance(generator, kind))

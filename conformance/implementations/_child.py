@@ -45,12 +45,16 @@ class Child:
         except ValueError as error:
             _kill(guard)
             raise UserError(f"{command[0]!r} cannot be started: {error}") from None
-        assert self._program.stdin and self._program.stdout and self._program.stderr
-        self._input, self._output = self._program.stdin.fileno(), self._program.stdout.fileno()
-        self._error = self._program.stderr.fileno()
-        for pipe_end in (self._input, self._output, self._error):
+        program = self._program
+        assert program.stdin is not None
+        assert program.stdout is not None
+        assert program.stderr is not None
+        ends = [end.fileno() for end in (program.stdin, program.stdout, program.stderr)]
+        for pipe_end in ends:
             os.set_blocking(pipe_end, False)
+        self._input, self._output, self._error = ends
         self._last_words = b""
+        self._greeted = False  # the first line may come unasked
         self._end = weakref.finalize(self, _end, self._program, guard)
 
     def end(self) -> None:
@@ -74,10 +78,11 @@ class Child:
             raise Crashed(self._why_it_ended()) from None
 
     def _exchange(self, line: bytes, deadline: float, longest: int) -> bytes:
-        answer = bytearray()
+        answer, complete = bytearray(), False
         left = memoryview(line + b"\n")
-        if self._read(self._output):
+        if self._greeted and self._read(self._output):
             raise Malformed("a line was written that nothing had asked for")
+        self._greeted = True
         with selectors.DefaultSelector() as selector:
             selector.register(self._input, selectors.EVENT_WRITE)
             selector.register(self._output, selectors.EVENT_READ)
@@ -93,18 +98,15 @@ class Child:
                     elif key.fd == self._error:
                         if not self._hear():
                             selector.unregister(self._error)
-                    elif chunk := self._read(self._output):
+                    else:
+                        chunk = self._read(self._output)
                         answer += chunk
-                        if b"\n" in chunk:
-                            return self._one_line(answer, bool(left))
-                        if len(answer) > longest:
-                            raise Malformed(f"a line is longer than {longest} bytes")
-
-    @staticmethod
-    def _one_line(answer: bytearray, early: bool) -> bytes:
+                        complete = complete or b"\n" in chunk
+                if complete and not left:
+                    break
+                if len(answer) > longest:
+                    raise Malformed(f"a line is longer than {longest} bytes")
         line, _, rest = bytes(answer).partition(b"\n")
-        if early:
-            raise Malformed("the answer came before the request was read")
         if rest:
             raise Malformed("more than one line was written")
         return line

@@ -16,7 +16,13 @@ from conformance.errors import UserError
 from conformance.fields import check_fields, loads
 from conformance.generator import Deferred, record_of
 from conformance.implementations._child import Child
-from conformance.implementations.base import Crashed, Implementation, Malformed, TimedOut, Unsupported
+from conformance.implementations.base import (
+    Crashed,
+    Implementation,
+    Malformed,
+    TimedOut,
+    Unsupported,
+)
 from conformance.operations import OPERATIONS
 from conformance.precision import PRECISIONS
 
@@ -62,7 +68,9 @@ class Program(Implementation):
         try:
             self._command = shlex.split(spec.removeprefix(PREFIX))
         except ValueError as error:
-            raise UserError(f"--impl {spec}: {error}; quote the command as a shell reads it") from None
+            raise UserError(
+                f"--impl {spec}: {error}; quote the command as a shell reads it"
+            ) from None
         if not self._command:
             raise UserError(f"--impl {spec}: names no command; write exec:COMMAND")
         self._child: Child | None = None
@@ -177,7 +185,9 @@ def _read_greeting(record: Any) -> dict[str, Any]:
     """The greeting, checked; `registry` checks what every plug-in declares. Raises Malformed."""
     _check(record, _GREETING, "the greeting", _GREETING_OPTIONAL)
     if record["batchnorm-conformance"] != VERSION:
-        raise Malformed(f"the greeting is of version {record['batchnorm-conformance']}, not {VERSION}")
+        raise Malformed(
+            f"the greeting is of version {record['batchnorm-conformance']}, not {VERSION}"
+        )
     for field, known in (
         ("operations", [name for name, operation in OPERATIONS.items() if operation.method]),
         ("dtypes", list(PRECISIONS)),

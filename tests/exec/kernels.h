@@ -1,7 +1,7 @@
 /* Batch normalization of one channel, for one type: REAL is its name, ROOT its square root.
  *
  * A channel's values lie in `outer` runs of `inner` numbers, `step` from the start of one to the next.
- * Two passes and plain sums. -DEPSILON_OUTSIDE_SQRT makes the mistake that the name says. */
+ * Two passes, and sums in double. -DEPSILON_OUTSIDE_SQRT makes the mistake that the name says. */
 
 #define EACH(i, s) \
     for (size_t o_ = 0; o_ < (s).outer; o_++) \
@@ -16,11 +16,11 @@ static REAL NAME(root)(REAL var, REAL epsilon) {
 }
 
 static void NAME(moments)(const REAL *x, Places at, REAL *mean, REAL *var) {
-    REAL count = (REAL)(at.outer * at.inner), sum = 0, squares = 0;
+    double count = (double)(at.outer * at.inner), sum = 0, squares = 0;
     EACH(i, at) sum += x[i];
-    *mean = sum / count;
+    *mean = (REAL)(sum / count);
     EACH(i, at) squares += (x[i] - *mean) * (x[i] - *mean);
-    *var = squares / count;
+    *var = (REAL)(squares / count);
 }
 
 static void NAME(normalize)(const REAL *x, Places at, REAL mean, REAL var, REAL gamma, REAL beta,
@@ -39,17 +39,19 @@ static void NAME(update)(const REAL *x, Places at, REAL rate, REAL *mean, REAL *
 /* through: whether mean and var are of this x, so that the gradient goes through them too. */
 static void NAME(gradients)(const REAL *x, const REAL *dy, Places at, REAL mean, REAL var, REAL gamma,
                             REAL epsilon, int through, REAL *dx, REAL *dgamma, REAL *dbeta) {
-    REAL s = NAME(root)(var, epsilon), count = (REAL)(at.outer * at.inner);
-    *dgamma = *dbeta = 0;
+    REAL s = NAME(root)(var, epsilon);
+    double count = (double)(at.outer * at.inner), along_n = 0, sum = 0;
     EACH(i, at) {
-        *dgamma += dy[i] * ((x[i] - mean) / s);
-        *dbeta += dy[i];
+        along_n += dy[i] * ((x[i] - mean) / s);
+        sum += dy[i];
     }
     EACH(i, at) {
         REAL n = (x[i] - mean) / s, flow = dy[i];
-        if (through) flow = dy[i] - *dbeta / count - n * (*dgamma / count);
+        if (through) flow = dy[i] - (REAL)(sum / count) - n * (REAL)(along_n / count);
         dx[i] = gamma * flow / s;
     }
+    *dgamma = (REAL)along_n;
+    *dbeta = (REAL)sum;
 }
 
 /* One request: the tensors of `r` are of REAL, and as many and as long as its operation needs. */
