@@ -71,13 +71,13 @@ def script(folder: Path, text: str) -> str:
 def bnconf(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "conformance", *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=180, check=False
     )
 
 
 def becomes(condition: Callable[[], bool]) -> bool:
-    """Whether it holds within five seconds."""
-    for _ in range(100):
+    """Whether it holds within half a minute."""
+    for _ in range(600):
         if condition():
             return True
         time.sleep(0.05)
@@ -187,6 +187,7 @@ OTHERS = {
         "it ended by SIGSEGV; standard error: about to?[31m read / at 0",
     ),
     "exit": ("crashed", "crashed", "exit status 7"),
+    "leave-a-flood": ("crashed", "crashed", "exit status 7; standard error: "),
     "cut-off": ("crashed", "crashed", "exit status 0"),
     "close-stdout": ("crashed", "crashed", "its standard output was closed"),
     "hang": ("timeout", "timeout", "no answer within 0.5 s"),
@@ -197,8 +198,10 @@ HARMS = {harm: ("wrong", "outputs", why) for harm, why in MALFORMED.items()} | O
 @pytest.mark.parametrize("harm", HARMS)
 def test_harm_is_told_by_its_case_alone(harm, cases):
     with loaded(spec_of(harm)) as implementation:
-        implementation.timeout = 0.5 if harm == "hang" else 30.0
-        seen = [judged(implementation, cases[name]) for name in FOUR]
+        seen = []
+        for name in FOUR:
+            implementation.timeout = 0.5 if (harm, name) == ("hang", THIRD) else 60.0
+            seen.append(judged(implementation, cases[name]))
     verdict, name, why = HARMS[harm]
     assert [one.verdict for one in seen] == ["conforms", "conforms", verdict, "conforms"], seen[2]
     assert seen[2].name == name
@@ -216,19 +219,21 @@ def test_an_answer_that_makes_no_sense_is_no_refusal_of_bad_input(tmp_path, case
 def test_a_line_that_nobody_asked_for_is_told(tmp_path, cases):
     greeting = '{"batchnorm-conformance": 1, "operations": ["train"]}'
     text = f"""
-import sys, time
+import os, sys, time
 input(); print('{greeting}', flush=True)
+while not os.path.exists(sys.argv[0] + '.greeted'):
+    time.sleep(0.01)
 print('hello', flush=True)
 open(sys.argv[0] + '.done', 'w').close()
 time.sleep(600)
 """
     spec = script(tmp_path, text)
     with loaded(spec) as implementation:
+        (tmp_path / "program.py.greeted").touch()
         assert becomes((tmp_path / "program.py.done").exists)
-        assert "more than one line" in (seen := judged(implementation, cases[THIRD])).message or (
-            "nothing had asked for" in seen.message
-        )
+        seen = judged(implementation, cases[THIRD])
     assert (seen.verdict, seen.name) == ("wrong", "outputs")
+    assert seen.message == "a line was written that nothing had asked for"
 
 
 def test_a_program_that_ends_between_two_answers_has_crashed_in_the_second(tmp_path, cases):
@@ -261,8 +266,8 @@ def test_a_crash_in_a_run_leaves_the_other_results_as_they_are(tmp_path):
 def test_what_hangs_ends_with_all_that_it_started(tmp_path, cases):
     log = tmp_path / "log"
     with loaded(spec_of("hang-with-a-child", log)) as implementation:
-        implementation.timeout = 0.5
         for name in FOUR[:3]:
+            implementation.timeout = 1.0 if name == THIRD else 60.0
             verdict = judged(implementation, cases[name]).verdict
     assert verdict == "timeout"
     processes = [int(line) for line in log.read_text().splitlines() if line.isdigit()]

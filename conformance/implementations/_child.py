@@ -15,7 +15,9 @@ from conformance.errors import UserError
 from conformance.implementations.base import Crashed, Malformed, TimedOut
 
 _CHUNK = 2**16
+_PIPE = 2**20  # bytes; a pipe holds no more
 _LAST_WORDS = 2**12  # bytes of standard error that are kept
+_LOOK_AGAIN = 0.2  # seconds
 _PATIENCE = 1.0  # seconds for a program to end by itself once its input or output is closed
 
 # The guard leads the program's process group and reads from us: at our end, whatever ended us, it
@@ -34,7 +36,6 @@ class Child:
         null = subprocess.DEVNULL
         pipe = subprocess.PIPE
         guard = subprocess.Popen(_GUARD, stdin=pipe, stdout=null, stderr=null, process_group=0)
-        self._guard = guard
         try:
             self._program = subprocess.Popen(
                 command, stdin=pipe, stdout=pipe, stderr=pipe, process_group=guard.pid
@@ -67,7 +68,14 @@ class Child:
         Raises Crashed, TimedOut or Malformed; the program is then ended.
         """
         try:
-            return self._exchange(line, time.monotonic() + seconds, longest)
+            if self._greeted and self._read(self._output):
+                raise Malformed("a line was written that nothing had asked for")
+            self._greeted = True
+            answer = self._converse(line + b"\n", time.monotonic() + seconds, longest)
+            first, _, rest = bytes(answer).partition(b"\n")
+            if rest:
+                raise Malformed("more than one line was written")
+            return first
         except TimeoutError:
             self._kill()
             raise TimedOut(f"no answer within {seconds:g} s{self._quoted()}") from None
@@ -77,12 +85,13 @@ class Child:
         except EOFError:
             raise Crashed(self._why_it_ended()) from None
 
-    def _exchange(self, line: bytes, deadline: float, longest: int) -> bytes:
+    def _converse(self, line: bytes, deadline: float, longest: int) -> bytearray:
+        """Write all of `line`, and what is read until there is a newline in it.
+
+        Raises TimeoutError, Malformed, or EOFError where the program has ended.
+        """
         answer, complete = bytearray(), False
-        left = memoryview(line + b"\n")
-        if self._greeted and self._read(self._output):
-            raise Malformed("a line was written that nothing had asked for")
-        self._greeted = True
+        left = memoryview(line)
         with selectors.DefaultSelector() as selector:
             selector.register(self._input, selectors.EVENT_WRITE)
             selector.register(self._output, selectors.EVENT_READ)
@@ -90,7 +99,12 @@ class Child:
             while True:
                 if (seconds := deadline - time.monotonic()) <= 0:
                     raise TimeoutError
-                for key, _ in selector.select(seconds):
+                # What it has started may hold its output open when it has ended.
+                ended = self._program.poll() is not None
+                ready = selector.select(0 if ended else min(seconds, _LOOK_AGAIN))
+                if ended and all(key.fd != self._output for key, _ in ready):
+                    raise EOFError
+                for key, _ in ready:
                     if key.fd == self._input:
                         left = self._write(left)
                         if not left:
@@ -103,13 +117,9 @@ class Child:
                         answer += chunk
                         complete = complete or b"\n" in chunk
                 if complete and not left:
-                    break
+                    return answer
                 if len(answer) > longest:
                     raise Malformed(f"a line is longer than {longest} bytes")
-        line, _, rest = bytes(answer).partition(b"\n")
-        if rest:
-            raise Malformed("more than one line was written")
-        return line
 
     def _write(self, left: memoryview) -> memoryview:
         """What is left to write; nothing if the other end was closed, which reading will explain."""
@@ -150,11 +160,10 @@ class Child:
             why = "its standard output was closed"
         else:
             why = f"it ended by {_signal(-status)}" if status < 0 else f"exit status {status}"
-        _kill(self._guard)  # nothing writes any more, and what was written can be read to its end
-        before = None
-        while before != self._last_words and self._hear():
-            before = self._last_words
-        self.end()
+        for _ in range(_PIPE // _CHUNK):
+            if not self._hear():
+                break
+        self._kill()
         return why + self._quoted()
 
     def _quoted(self) -> str:

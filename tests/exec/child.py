@@ -78,6 +78,11 @@ def harm(right):
         ctypes.string_at(0)
     elif HARM == "exit":
         os._exit(7)
+    elif HARM == "leave-a-flood":
+        flood = "import sys\nfor k in range(10**12): print(k, file=sys.stderr)"
+        subprocess.Popen([sys.executable, "-I", "-S", "-c", flood])
+        time.sleep(0.2)
+        os._exit(7)
     elif HARM == "cut-off":
         write(line[:20])
         os._exit(0)
