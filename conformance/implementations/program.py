@@ -56,8 +56,7 @@ class Refusal(Exception):
 class Program(Implementation):
     """What the program offers, it says when it is started; that is done here for the first time.
 
-    It is started anew after it crashed, hung, or answered what makes no sense: of an answer, only
-    the case that it was for suffers.
+    It is started anew for the next request after it crashed, hung, or answered what makes no sense.
     """
 
     timeout: float = 60.0
