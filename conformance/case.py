@@ -173,3 +173,12 @@ def values_per_channel(
 def to_array(numbers: list[Any]) -> np.ndarray:
     """The numbers of a case file as float64, shape (n,)."""
     return np.array(numbers, dtype=np.float64)
+
+
+def to_numbers(array: np.ndarray) -> list[Any]:
+    """What `to_array` reads, in C order: JSON numbers, and names for what JSON has no number for."""
+    numbers = array.reshape(-1).tolist()
+    if np.isfinite(array).all():
+        return numbers
+    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return [names.get(str(number), number) for number in numbers]

@@ -15,11 +15,7 @@ from conformance.errors import UserError
 def parse(path: Path) -> dict[str, Any]:
     """The object that a JSON file of cases holds. Raises UserError."""
     try:
-        envelope = json.loads(
-            path.read_text(encoding="utf-8"),
-            object_pairs_hook=_object_without_duplicates,
-            parse_constant=_no_constant,
-        )
+        envelope = loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         refuse(str(path), f"cannot be read: {error.strerror}")
     except (ValueError, RecursionError) as error:
@@ -27,6 +23,13 @@ def parse(path: Path) -> dict[str, Any]:
     if not isinstance(envelope, dict):
         refuse(str(path), "not a JSON object")
     return envelope
+
+
+def loads(text: str) -> Any:
+    """What the text holds. Raises ValueError or RecursionError for what is not JSON, or ambiguous."""
+    return json.loads(
+        text, object_pairs_hook=_object_without_duplicates, parse_constant=_no_constant
+    )
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

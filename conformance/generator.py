@@ -71,6 +71,13 @@ GENERATORS: dict[str, type[Random] | type[Staircase]] = {
     "staircase": Staircase,
 }
 
+
+def record_of(generator: Generator) -> dict[str, Any]:
+    """The generator as a case file writes it."""
+    kind = next(name for name, kind in GENERATORS.items() if isinstance(generator, kind))
+    return {"name": kind, **vars(generator)}
+
+
 # The ranges keep every integer on the way below 2**63.
 RANGES = {
     "seed": (0, 2**64 - 1),

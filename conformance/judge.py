@@ -107,6 +107,8 @@ class Answer:
     unsupported: str | None = None
     changed_input: str | None = None
     malformed: str | None = None
+    crashed: str | None = None
+    timed_out: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,12 @@ def judge(question: Question, answer: Answer) -> Judgement:
     """The verdict on an answer; never raises for anything that an answer can hold."""
     if answer.unsupported is not None:
         return Judgement(UNSUPPORTED, UNSUPPORTED, message=answer.unsupported)
+    if answer.crashed is not None:
+        return Judgement(CRASHED, CRASHED, message=answer.crashed)
+    if answer.timed_out is not None:
+        return Judgement(TIMEOUT, TIMEOUT, message=answer.timed_out)
+    if answer.malformed is not None:
+        return Judgement(WRONG, "outputs", message=answer.malformed)
     if question.rejects:
         if answer.raised is not None:
             return Judgement(CONFORMS, "raises", message=answer.raised)
@@ -153,8 +161,6 @@ def judge(question: Question, answer: Answer) -> Judgement:
         return Judgement(verdict, "raises", message=answer.raised)
     if answer.changed_input is not None:
         return Judgement(WRONG, "input-changed", message=f"{answer.changed_input} was written to")
-    if answer.malformed is not None:
-        return Judgement(WRONG, "outputs", message=answer.malformed)
     for name, message in _misshapen(question, answer.outputs):
         return Judgement(WRONG, name, message=message)
     got = {name: np.asarray(array).astype(np.float64) for name, array in answer.outputs.items()}

@@ -12,13 +12,13 @@ import numpy as np
 import conformance
 from conformance import certify, conventions
 from conformance.alternatives import ALTERNATIVES
-from conformance.case import Case
+from conformance.case import Case, to_numbers
 from conformance.cases import SCHEMA, case_files, read_family
 from conformance.catalogue import FAMILIES
 from conformance.catalogue.draft import Draft, Family, rounded
 from conformance.catalogue.flags import FLAGS, flags_of
 from conformance.errors import UserError
-from conformance.generator import GENERATORS, digest
+from conformance.generator import digest, record_of
 from conformance.judge import Expectation
 from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
@@ -137,7 +137,7 @@ def _expected_record(
         if name in IN_LAYOUT and array.ndim == len(layout):
             array = np.moveaxis(array, -1, layout.index("C")).reshape(-1)
             array = array if positions is None else array[list(positions)]
-        return _numbers(array.reshape(-1))
+        return to_numbers(array)
 
     return {
         key: {
@@ -154,19 +154,11 @@ def _tensor(draft: Draft, name: str, array: np.ndarray) -> dict[str, Any]:
     if name in draft.dtypes:
         record["dtype"] = dtype
     if name in draft.generated:
-        made = draft.generated[name]
-        kind = next(key for key, kind in GENERATORS.items() if isinstance(made, kind))
-        record["generator"] = {"name": kind, **vars(made)}
+        record["generator"] = record_of(draft.generated[name])
         record["sha256"] = digest(array.astype(PRECISIONS[dtype].dtype))
     else:
-        record["values"] = _numbers(array.reshape(-1))
+        record["values"] = to_numbers(array)
     return record
-
-
-def _numbers(array: np.ndarray) -> list[Any]:
-    """JSON numbers, and names for what JSON has no number for."""
-    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-    return [names.get(str(number), number) for number in array.tolist()]
 
 
 def _envelope(family: Family, records: list[dict[str, Any]]) -> str:

@@ -15,7 +15,7 @@ def add_to(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a name, a framework, a glob, FILE.py:NAME or MODULE:NAME; all installed if left out",
+        help="a name, a framework, a glob, FILE.py:NAME, MODULE:NAME or 'exec:COMMAND'; all installed if left out",
     )
     run.add_argument("--case", action="append", default=[], metavar="GLOB", help="all if left out")
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

@@ -14,6 +14,18 @@ class Unsupported(Exception):
         super().__init__(why if link is None else f"{why} ({link})")
 
 
+class Crashed(Exception):
+    """Raised by an implementation whose answers come from another process, when that died."""
+
+
+class TimedOut(Exception):
+    """Raised by an implementation whose answers come from another process, when none came in time."""
+
+
+class Malformed(Exception):
+    """Raised by an implementation whose answers come from another process, for one that makes no sense."""
+
+
 @dataclass(frozen=True)
 class Conventions:
     """What a layer of the library does where its user says nothing. The cases of `conventions` check it."""
@@ -72,6 +84,8 @@ class Implementation:
     """The one that it is to run on now; set before the first call."""
     timeout: float = 60.0
     """Seconds that a case may take, after which the process is ended; set before the first call."""
+    takes_generators: bool = False
+    """Whether a tensor that is given by a generator may come as that, and not as an array."""
 
     train: Callable[..., Any] | None = None
     """train(x, gamma, beta, epsilon) -> y, or (y, mean, var)"""

@@ -12,7 +12,14 @@ import numpy as np
 
 from conformance.case import LAYER, Case
 from conformance.conventions import is_asked
-from conformance.implementations.base import Implementation, Unsupported
+from conformance.generator import Deferred
+from conformance.implementations.base import (
+    Crashed,
+    Implementation,
+    Malformed,
+    TimedOut,
+    Unsupported,
+)
 from conformance.judge import Answer
 from conformance.operations import IN_LAYOUT, OPERATIONS
 
@@ -42,6 +49,12 @@ def ask(implementation: Implementation, case: Case) -> Answer:
             return _answer(implementation, case, _call(method, arguments))
     except Unsupported as error:
         return Answer(unsupported=_text_of(error))
+    except Crashed as error:
+        return Answer(crashed=_text_of(error))
+    except TimedOut as error:
+        return Answer(timed_out=_text_of(error))
+    except Malformed as error:
+        return Answer(malformed=_text_of(error))
     except _ChangedInput as error:
         return Answer(changed_input=str(error))
     except (Exception, SystemExit) as error:
@@ -82,8 +95,12 @@ def arguments_of(implementation: Implementation, case: Case) -> dict[str, Any]:
     return arguments
 
 
-def _fresh(implementation: Implementation, case: Case, name: str) -> np.ndarray:
-    array = np.asarray(case.inputs[name])
+def _fresh(implementation: Implementation, case: Case, name: str) -> np.ndarray | Deferred:
+    tensor = case.inputs[name]
+    in_its_layout = case.channel_axis == implementation.channel_axis % len(case.layout)
+    if isinstance(tensor, Deferred) and implementation.takes_generators and in_its_layout:
+        return tensor
+    array = np.asarray(tensor)
     memory = "contiguous"
     if name in IN_LAYOUT and array.ndim == len(case.layout) and array.ndim > 1:
         array = np.moveaxis(array, case.channel_axis, implementation.channel_axis)

@@ -14,6 +14,7 @@ from typing import Any
 
 from conformance.errors import UserError
 from conformance.implementations.base import Implementation
+from conformance.implementations.program import PREFIX, Program
 from conformance.operations import METHODS
 
 ENTRY_POINTS = "batchnorm_conformance.implementations"
@@ -103,7 +104,9 @@ def load(spec: str) -> Implementation:
     if spec in known:
         return known[spec]()
     try:
-        if spec in (points := entry_points()):
+        if spec.startswith(PREFIX):
+            target = Program(spec)
+        elif spec in (points := entry_points()):
             target = points[spec].load()
         elif ":" in spec:
             target = _import(spec)
@@ -126,7 +129,7 @@ def _unknown(spec: str) -> str:
     names = ", ".join([*built_in(), *entry_points()])
     return (
         f"--impl {spec}: no such implementation; known: {names}; "
-        "your own is named path/to/file.py:Name or package.module:Name"
+        "your own is named path/to/file.py:Name, package.module:Name or 'exec:COMMAND'"
     )
 
 
