@@ -23,6 +23,7 @@ LAYER = {
 }
 """The calls of a new layer, of which the last is looked at; a frozen one is made untrainable first."""
 NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+_NAMES = {str(number): name for name, number in NON_FINITE.items()}
 
 
 ATTRIBUTES = {
@@ -152,3 +153,8 @@ def values_per_channel(
 def to_array(numbers: list[Any]) -> np.ndarray:
     """The numbers of a case file as float64, shape (n,)."""
     return np.array([NON_FINITE[n] if type(n) is str else n for n in numbers], dtype=np.float64)
+
+
+def to_numbers(array: np.ndarray) -> list[Any]:
+    """The float64 numbers of an array in C order, as a case file has them: `to_array` backwards."""
+    return [_NAMES.get(str(number), number) for number in array.reshape(-1).tolist()]

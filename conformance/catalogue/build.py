@@ -12,7 +12,7 @@ import numpy as np
 import conformance
 from conformance import certify, conventions
 from conformance.alternatives import ALTERNATIVES
-from conformance.case import Case
+from conformance.case import Case, to_numbers
 from conformance.cases import SCHEMA, case_files, read_family
 from conformance.catalogue import FAMILIES
 from conformance.catalogue.draft import Draft, Family, rounded
@@ -137,7 +137,7 @@ def _expected_record(
         if name in IN_LAYOUT and array.ndim == len(layout):
             array = np.moveaxis(array, -1, layout.index("C")).reshape(-1)
             array = array if positions is None else array[list(positions)]
-        return _numbers(array.reshape(-1))
+        return to_numbers(array)
 
     return {
         key: {
@@ -159,14 +159,8 @@ def _tensor(draft: Draft, name: str, array: np.ndarray) -> dict[str, Any]:
         record["generator"] = {"name": kind, **vars(made)}
         record["sha256"] = digest(array.astype(PRECISIONS[dtype].dtype))
     else:
-        record["values"] = _numbers(array.reshape(-1))
+        record["values"] = to_numbers(array)
     return record
-
-
-def _numbers(array: np.ndarray) -> list[Any]:
-    """JSON numbers, and names for what JSON has no number for."""
-    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-    return [names.get(str(number), number) for number in array.tolist()]
 
 
 def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
