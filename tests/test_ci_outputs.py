@@ -37,7 +37,15 @@ HEADER = Header(
     implementations={"torch.batch_norm": "torch"},
 )
 NAME = "torch.batch_norm"
-FOLDED = Deviation((NAME,), ("a/3", "a/4"), "inaccurate", ("folded",), "Loses | digits.", number=7)
+FOLDED = Deviation(
+    (NAME,),
+    ("a/3", "a/4"),
+    "inaccurate",
+    ("folded",),
+    "Loses | digits.",
+    link="https://x.org/1",
+    number=7,
+)
 OFFERED = Deviation((NAME,), ("a/2",), "unsupported", ("unsupported",), "Not offered.", number=8)
 RESULTS = (
     Result("a/1", NAME, "conforms", "accurate", 0.5, seconds=1.25),
@@ -162,7 +170,7 @@ def test_a_job_summary_counts_each_verdict_and_says_what_is_on_record():
         ["unsupported", "unsupported", "1"],
         ["inaccurate", "folded", "1"],
     ]
-    assert html.unescape(kinds[1][4]) == "Loses | digits."
+    assert html.unescape(kinds[1][4]) == "Loses | digits. [source](<https://x.org/1>)"
 
 
 def test_nothing_in_a_result_breaks_out_of_its_cell():

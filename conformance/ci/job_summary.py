@@ -5,6 +5,7 @@ GitHub shows $GITHUB_STEP_SUMMARY, which holds at most 1 MiB a step. What does n
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ LIMIT = 2**20  # bytes
 _GROUPS, _CASES, _STALE, _TABLE, _DEVIATIONS, _RUNS = (
     int(LIMIT * share) for share in (0.2, 0.25, 0.05, 0.2, 0.2, 0.06)
 )
+
+_LINK = re.compile(r"https?://[^\s<>|\\]+")
 
 
 def page(overview: Overview) -> str:
@@ -126,13 +129,13 @@ def _deviations(standings: Iterable[Standing]) -> Iterator[tuple[str, ...]]:
         several = sorted(set(names))
         more = f" and {len(several) - 3} more" if len(several) > 3 else ""
         why = "an implementation from outside has no record" if entry is None else entry.reason
-        link = f" {entry.link}" if entry and entry.link else ""
+        link = entry.link if entry else ""
         yield (
             verdict,
             markdown(name),
             str(len(names)),
             markdown(", ".join(several[:3]) + more),
-            markdown(why + link, longest=600),
+            markdown(why, longest=600) + (f" [source](<{link}>)" if _LINK.fullmatch(link) else ""),
         )
 
 

@@ -72,7 +72,9 @@ def _export(arguments: argparse.Namespace) -> int:
 
     write = {"onnx": onnx.write, "webnn": webnn.write}[arguments.format]
     cases = load_cases(arguments.cases, arguments.glob)
-    writing(arguments.out, lambda folder: print(write(cases, folder)))
+    exported = []
+    writing(arguments.out, lambda folder: exported.append(write(cases, folder)))
+    print(exported[0])
     print(f"{arguments.out / INDEX}: names each of them")
     return 0
 
