@@ -115,6 +115,14 @@ def test_the_commands_read_what_a_run_wrote(numpy_results, tmp_path, capsys):
     assert f"{len(run.results):,} verdicts compared, none changed" in capsys.readouterr().out
 
 
+def test_what_was_not_run_is_named_only_beside_what_is_of_this_package(tmp_path, capsys):
+    digest = cases_digest(cases_folder())
+    mine = replace(RESULTS[0], implementation="mine", case="typical/train-float32-NC-16x5")
+    results.write(tmp_path / "r", [run_of(mine, cases=digest, implementations={"mine": "numpy"})])
+    assert cli.main(["summary", str(tmp_path / "r")]) == 0
+    assert "Not run" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["summary", "junit", "badge"])
 def test_results_of_other_cases_and_broken_files_are_refused(command, tmp_path, capsys):
     out = [] if command == "summary" else ["--out", str(tmp_path / "out")]

@@ -90,7 +90,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Overview:
-    """All that was run, what of the record is stale, and which implementations were not run."""
+    """All that was run, what of the record is stale, and, where any of this package were run, those of
+    it that were not."""
 
     standings: Sequence[Standing]
     stale: Sequence[Deviation]
@@ -153,7 +154,7 @@ def read(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> Overview
     places = {name: place for place, name in enumerate(known)}
     standings.sort(key=lambda s: (s.header.device, places.get(s.name, len(places)), s.name))
     ran = {standing.name for standing in standings}
-    not_run = [name for name in known if name not in ran]
+    not_run = [name for name in known if name not in ran] if ran & known.keys() else []
     return Overview(standings, [stale[number] for number in sorted(stale)], not_run)
 
 
