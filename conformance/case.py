@@ -180,5 +180,5 @@ def to_numbers(array: np.ndarray) -> list[Any]:
     numbers = array.reshape(-1).tolist()
     if np.isfinite(array).all():
         return numbers
-    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    names = {str(number): name for name, number in NON_FINITE.items()}
     return [names.get(str(number), number) for number in numbers]

@@ -131,14 +131,20 @@ class Record:
             if any(fnmatchcase(case, pattern) for pattern in deviation.case):
                 yield deviation
 
-    def is_as_recorded(self, implementation: str, case: str, verdict: str, name: str) -> bool:
-        """What is not offered may be on record behind an entry for those that offer it."""
+    def entry_for(
+        self, implementation: str, case: str, verdict: str, name: str
+    ) -> Deviation | None:
+        """The entry that records this verdict. What is not offered may be on record behind an entry
+        for those that offer it."""
         covering = list(self._covering(implementation, case))
         counting = covering if verdict == UNSUPPORTED else covering[:1]
-        if any(deviation.allows(verdict, name) for deviation in counting):
+        return next((d for d in counting if d.allows(verdict, name)), None)
+
+    def is_as_recorded(self, implementation: str, case: str, verdict: str, name: str) -> bool:
+        if self.entry_for(implementation, case, verdict, name) is not None:
             return True
         if implementation in self.implementations:
-            return not covering and verdict == CONFORMS
+            return verdict == CONFORMS and self.find(implementation, case) is None
         return verdict in ACCEPTABLE
 
     def expected(self, implementation: str, case: str) -> str:

@@ -62,7 +62,7 @@ def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     return parse
 
 
-def writing(path: Path, write: Callable[[Path], None]) -> None:
+def writing(path: Path, write: Callable[[Path], object]) -> None:
     """Raises UserError where what is to be written cannot be."""
     try:
         write(path)

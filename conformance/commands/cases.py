@@ -1,8 +1,9 @@
-"""bnconf cases: the frozen cases listed, shown, built and certified."""
+"""bnconf cases: the frozen cases listed, shown, built, certified, and written for other suites."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from types import ModuleType
 
 from conformance.commands import Commands, add_command, writing
@@ -10,7 +11,9 @@ from conformance.errors import UserError
 
 
 def add_to(commands: Commands) -> None:
-    cases = commands.add_parser("cases", help="List, show, build or verify the frozen cases.")
+    cases = commands.add_parser(
+        "cases", help="List, show, build, verify or export the frozen cases."
+    )
     group = cases.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("list", _list, "Print the id and comment of each case."),
@@ -19,6 +22,10 @@ def add_to(commands: Commands) -> None:
         add_command(group, name, command, text).add_argument("glob", nargs="*")
     add_command(group, "build", _build, "Write the case files from the catalogue.")
     add_command(group, "verify", _verify, "Certify the case files anew.")
+    export = add_command(group, "export", _export, "Write cases as tests of another suite.")
+    export.add_argument("glob", nargs="*")
+    export.add_argument("--format", choices=("onnx", "webnn"), required=True)
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -57,6 +64,19 @@ def _verify(arguments: argparse.Namespace) -> int:
             print(f"  {difference}")
     print(f"{total} cases, {wrong} differences")
     return 1 if wrong else 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from conformance.cases import load_cases
+    from conformance.export import INDEX, onnx, webnn
+
+    write = {"onnx": onnx.write, "webnn": webnn.write}[arguments.format]
+    cases = load_cases(arguments.cases, arguments.glob)
+    exported = []
+    writing(arguments.out, lambda folder: exported.append(write(cases, folder)))
+    print(exported[0])
+    print(f"{arguments.out / INDEX}: names each of them")
+    return 0
 
 
 def _tool() -> ModuleType:

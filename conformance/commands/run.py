@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conformance.commands import Commands, add_command, add_record, positive
+from conformance.commands import Commands, add_command, add_record, positive, writing
+
+if TYPE_CHECKING:
+    from conformance.run import Outcome
 
 
 def add_to(commands: Commands) -> None:
@@ -20,6 +24,7 @@ def add_to(commands: Commands) -> None:
     run.add_argument("--case", action="append", default=[], metavar="GLOB", help="all if left out")
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     run.add_argument("--out", type=Path, metavar="FILE", help="write the results here (JSON lines)")
+    run.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML here, too")
     run.add_argument(
         "--resume",
         type=Path,
@@ -60,9 +65,18 @@ def _run(arguments: argparse.Namespace) -> int:
             )
         )
     print(summary.of(outcome, out))
+    if arguments.junit is not None:
+        _write_junit(arguments.junit, outcome)
     if not outcome.complete:
         return 130
     return 0 if outcome.is_green else 1
+
+
+def _write_junit(path: Path, outcome: Outcome) -> None:
+    from conformance.ci import junit, standing
+
+    held = standing.of_run(outcome.run, outcome.record, outcome.specs, outcome.repeat_options)
+    writing(path, lambda place: junit.write(place, standing.Overview(held, outcome.stale)))
 
 
 def _implementations(arguments: argparse.Namespace) -> int:

@@ -83,7 +83,7 @@ class Runner:
         try:
             implementation = registry.load(self.plan.specs[name])
             implementation.device = self.plan.device
-            implementation.timeout = 0.95 * self.plan.timeout  # sooner than the run loses patience
+            implementation.timeout = 0.8 * self.plan.timeout  # the run loses patience later
             implementation.start()
         except (UserError, Exception) as error:
             return f"could not be started: {error}"
