@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +31,9 @@ def _drafts() -> Iterator[Draft]:
             for kind, beta in _BETA.items():
                 yield _draft(operation, dtype, f"beta-{kind}", beta=beta)
         yield _cancels(dtype)
+    for dtype in DTYPES:
+        for operation in ("train", "infer", "grad"):
+            yield _defaults(operation, dtype)
 
 
 def _draft(operation: str, dtype: str, how: str, **special: np.ndarray) -> Draft:
@@ -61,6 +65,16 @@ def _cancels(dtype: str) -> Draft:
     )
 
 
+def _defaults(operation: str, dtype: str) -> Draft:
+    """What a new layer has, and a kernel may treat as if it did not normalize with gamma and beta:
+    https://github.com/microsoft/onnxruntime/issues/29790."""
+    gamma, beta = np.ones(_SHAPE[-1]), np.zeros(_SHAPE[-1])
+    draft = _draft(operation, dtype, "defaults", gamma=gamma, beta=beta)
+    return replace(draft, comment="gamma 1 and beta 0 in every channel, as in a new layer")
+
+
 FAMILY = Family(
-    "affine", "gamma zero, negative, tiny and huge; beta tiny, huge, and cancelling.", _drafts
+    "affine",
+    "gamma zero, negative, tiny and huge; beta tiny, huge, and cancelling; both at their defaults.",
+    _drafts,
 )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from conformance.catalogue.draft import DTYPES, Draft, Draw, Family
 from conformance.formula import ACTIVATIONS
+from conformance.generator import Random
 
 _EPSILON = 1e-8
+_ROWS = 1031
+_GENERATED = Random(seed=2015, bits=22, offset=-1500000, exponent=-20)
 _SIZES = {"wide": (8, 4, 5), "narrow": (16, 5, 3), "square": (8, 4, 4), "two-rows": (2, 3, 3)}
 
 
@@ -17,6 +21,8 @@ def _drafts() -> Iterator[Draft]:
             for activation in ACTIVATIONS:
                 yield _draft(dtype, how, activation, rows, inputs, outputs)
         yield _draft(dtype, "offset", "identity", 8, 4, 3, offset=100.0)
+    for dtype in DTYPES:
+        yield _many_rows(dtype)
 
 
 def _draft(
@@ -37,6 +43,19 @@ def _draft(
             **draw.affine(outputs),
         },
         attributes={"activation": activation},
+    )
+
+
+def _many_rows(dtype: str) -> Draft:
+    draft = _draft(dtype, "many-rows", "relu", _ROWS, 3, 3)
+    positions = sorted({*range(12), *range(3 * _ROWS - 36, 3 * _ROWS, 1), *range(100, 3000, 101)})
+    return replace(
+        draft,
+        epsilon=2e-2,
+        comment=f"{_ROWS} rows (a prime), generated, seen at the ends and between",
+        inputs={**draft.inputs, "x": _GENERATED.values(3 * _ROWS).reshape(_ROWS, 3)},
+        generated={"x": _GENERATED},
+        attributes={**draft.attributes, "positions": positions},
     )
 
 

@@ -29,6 +29,14 @@ def _drafts() -> Iterator[Draft]:
         for activation in ("identity", "relu"):
             yield _dense(dtype, activation)
         yield _pair(dtype)
+    for dtype in _HALVES:
+        for how in ({"scale": 300.0}, {"offset": 64.0}, {"scale": 0.01}):
+            yield _draft("update", dtype, "NC", True, **how)
+        # The sum of eight such values is more than float16 can hold; none of them is.
+        for operation in ("train", "grad", "update"):
+            yield _draft(operation, dtype, "NC", True, offset=16384.0, scale=300.0)
+        yield _dense(dtype, "sigmoid")
+    yield _dense("float16", "tanh")
 
 
 def _draft(

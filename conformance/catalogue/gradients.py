@@ -33,6 +33,16 @@ def _drafts() -> Iterator[Draft]:
                 yield _constant(dtype, constant, epsilon)
         for values in (1, 2, 3):
             yield _tiny(dtype, values)
+    yield from _of_few_values()
+
+
+def _of_few_values() -> Iterator[Draft]:
+    for dtype in DTYPES:
+        for values in (1, 2, 3):
+            yield _tiny(dtype, values, "grad-infer")
+    for operation in _OPERATIONS:
+        for values in (2, 3):
+            yield _one_sample(operation, values)
 
 
 def _make(
@@ -122,12 +132,20 @@ def _constant(dtype: str, constant: float, epsilon: float) -> Draft:
     return _make("grad", dtype, how, f"a channel is {constant:g} throughout", x, dy, epsilon)
 
 
-def _tiny(dtype: str, values: int) -> Draft:
+def _tiny(dtype: str, values: int, operation: str = "grad") -> Draft:
     how = f"values-{values}"
     draw = Draw(f"gradients/{dtype}-{how}")
     shape = (values, 3)
     x, dy = draw.activations(shape), draw.bell(shape) + 0.4
-    return _make("grad", dtype, how, f"{values} rows", x, dy)
+    return _make(operation, dtype, how, f"{values} rows", x, dy)
+
+
+def _one_sample(operation: str, values: int) -> Draft:
+    how = f"one-sample-of-{values}"
+    draw = Draw(f"gradients/{operation}-{how}")
+    shape = (1, values, 3)
+    x, dy = draw.activations(shape), draw.bell(shape) + 0.4
+    return _make(operation, "float32", how, f"one sample of {values} places", x, dy, layout="NCL")
 
 
 FAMILY = Family(

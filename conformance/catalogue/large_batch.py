@@ -14,6 +14,7 @@ _TAILS = Random(seed=3167, bits=6, offset=-29, exponent=-9, power=3)
 # Few distinct pairs of x and dy, so that certifying them stays quick.
 _COARSE = Random(seed=1607, bits=8, offset=-110, exponent=-6)
 _UPSTREAM = Random(seed=1410, bits=3, offset=-3, exponent=-2)
+_NARROW = Random(seed=1502, bits=6, offset=-25, exponent=-4)  # a half precision holds them
 _ROWS = 10008
 
 
@@ -38,11 +39,18 @@ def _drafts() -> Iterator[Draft]:
             yield _draft("grad", dtype, how, _ROWS, 1, generator)
     yield _draft("infer", "float32", "rows", 70001, 3, _RANDOM)
     for dtype in ("float16", "bfloat16"):
-        narrow = Random(seed=1502, bits=6, offset=-25, exponent=-4)
-        yield _draft("train", dtype, "rows", 70001, 1, narrow)
+        yield _draft("train", dtype, "rows", 70001, 1, _NARROW)
     yield _draft("train", "float32", "rows", 2**20, 1, _RANDOM)
     yield _draft("train", "float32", "length-coin", 2**24, 1, _COIN)
     yield _draft("train", "float32", "coin", 2**24, 1, _COIN)
+    for dtype in DTYPES:
+        for rows in (2053, 70001):
+            yield _draft("grad-infer", dtype, "rows", rows, 3, _COARSE)
+    yield _draft("infer", "float64", "rows", 70001, 3, _RANDOM)
+    for dtype in ("float16", "bfloat16"):
+        for operation in ("infer", "grad", "grad-infer"):
+            yield _draft(operation, dtype, "rows", 70001, 1, _NARROW)
+        yield _draft("update", dtype, "rows", 70001, 3, _NARROW)
 
 
 def _draft(
@@ -60,8 +68,8 @@ def _draft(
     if operation == "update":
         inputs |= {f"running_{key}": array for key, array in statistics.items()}
     else:
-        inputs |= (statistics if operation == "infer" else {}) | draw.affine(channels)
-    if operation == "grad":
+        inputs |= (statistics if "infer" in operation else {}) | draw.affine(channels)
+    if "grad" in operation:
         inputs["dy"] = _UPSTREAM.values(size).reshape(shape)
         generated["dy"] = _UPSTREAM
     positions = sorted({*range(6), *range(size - 12, size), *middle})

@@ -11,7 +11,7 @@ _SHAPES = {"NC": (8, 4), "NCHW": (2, 4, 3, 5), "NHWC": (2, 4, 3, 5)}
 
 
 def _drafts() -> Iterator[Draft]:
-    for operation in ("train", "infer", "grad"):
+    for operation in ("train", "infer", "grad", "grad-infer"):
         for layout in _SHAPES:
             for memory in MEMORY:
                 yield _draft(operation, layout, memory)
@@ -22,10 +22,10 @@ def _draft(operation: str, layout: str, memory: str) -> Draft:
     draw = Draw(f"layouts/{operation}-{layout}")  # the same values for every memory
     inputs = {
         "x": to_layout(draw.activations(shape), layout),
-        **(draw.statistics(shape[-1]) if operation == "infer" else {}),
+        **(draw.statistics(shape[-1]) if "infer" in operation else {}),
         **draw.affine(shape[-1]),
     }
-    if operation == "grad":
+    if "grad" in operation:
         inputs["dy"] = to_layout(draw.bell(shape) + 0.3, layout)
     return Draft(
         f"{operation}-{layout}-{memory}",

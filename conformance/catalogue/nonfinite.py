@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,11 @@ def _drafts() -> Iterator[Draft]:
                 yield _draft(operation, dtype, value)
         for value in _VALUES:
             yield _draft("train", dtype, value, gamma_zero=True)
+    for dtype in DTYPES:
+        for operation in ("grad", "grad-infer"):
+            yield _in_another(operation, dtype, "dy")
+        yield _in_another("infer", dtype, "mean")
+        yield _in_another("infer", dtype, "var")
 
 
 def _draft(operation: str, dtype: str, value: str, gamma_zero: bool = False) -> Draft:
@@ -39,6 +45,18 @@ def _draft(operation: str, dtype: str, value: str, gamma_zero: bool = False) -> 
     update = {"batches": [7, 7], "rates": [0.1, 0.1]} if operation == "update" else {}
     comment = f"one {value} in the second of three channels{', gamma 0 there' * gamma_zero}"
     return Draft(name, operation, dtype, "NC", 1e-3, comment, inputs, attributes=update)
+
+
+def _in_another(operation: str, dtype: str, tensor: str) -> Draft:
+    """NaN in another tensor than x."""
+    draft = _draft(operation, dtype, "nan")
+    draw = Draw(f"nonfinite/{operation}-{dtype}-{tensor}-nan")
+    inputs = {**draft.inputs, "x": draw.activations(_SHAPE)}
+    inputs[tensor] = inputs[tensor].copy()
+    inputs[tensor][(3, 1) if tensor == "dy" else 1] = np.nan
+    comment = f"NaN in the second of three channels of {tensor}"
+    name = f"{operation}-{dtype}-{tensor}-nan"
+    return replace(draft, name=name, comment=comment, inputs=inputs)
 
 
 FAMILY = Family(

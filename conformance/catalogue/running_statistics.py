@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,17 @@ def _drafts() -> Iterator[Draft]:
         yield _draft(dtype, "large-mean", (7, 7), [0.1] * 2, offset=4096.0)
         yield _draft(dtype, "NCL", (4, 4), [0.1] * 2, layout="NCL", spatial=(7,))
         yield _draft(dtype, "NHWC", (2, 2), [0.1] * 2, layout="NHWC", spatial=(4, 3))
+    for dtype in DTYPES:
+        yield _draft(dtype, "NCHW", (2, 2), [0.1] * 2, layout="NCHW", spatial=(4, 3))
+        yield _draft(dtype, "NLC", (4, 4), [0.1] * 2, layout="NLC", spatial=(7,))
+        for layout in ("NCDHW", "NDHWC"):
+            yield _draft(dtype, layout, (2, 2), [0.1] * 2, layout=layout, spatial=(3, 2, 3))
+        for scale in (1e-3, 1e3):
+            yield _draft(dtype, f"scale-{scale:g}", (7, 7), [0.1] * 2, scale=scale)
+        yield _constant(dtype)
+    for values in (2, 3):
+        how, spatial = f"one-sample-of-{values}", (values,)
+        yield _draft("float32", how, (1, 1), [0.1] * 2, layout="NCL", spatial=spatial)
 
 
 def _draft(
@@ -44,11 +56,12 @@ def _draft(
     layout: str = "NC",
     spatial: tuple[int, ...] = (),
     offset: float = 0.0,
+    scale: float = 1.0,
 ) -> Draft:
     name = f"update-{dtype}-{how}"
     draw = Draw(f"running-statistics/{name}")
-    channels = 5 if layout == "NHWC" else _CHANNELS
-    x = draw.activations((sum(batches), *spatial, channels)) + offset
+    channels = {4: 5, 5: 2}.get(len(layout), _CHANNELS)
+    x = scale * draw.activations((sum(batches), *spatial, channels)) + offset
     # Each batch has a mean and a spread of its own, so that their order can be told.
     start = 0
     for k, size in enumerate(batches):
@@ -66,6 +79,15 @@ def _draft(
         {"x": to_layout(x, layout), "running_mean": mean, "running_var": var},
         attributes={"batches": list(batches), "rates": rates},
     )
+
+
+def _constant(dtype: str) -> Draft:
+    """The middle channel is one number throughout: its running variance decays, and no other's does."""
+    draft = _draft(dtype, "constant", (7, 7), [0.1] * 2)
+    x = draft.inputs["x"].copy()
+    x[:, 1] = 2.5
+    comment = "the middle channel is 2.5 throughout"
+    return replace(draft, comment=comment, inputs={**draft.inputs, "x": x})
 
 
 FAMILY = Family(
