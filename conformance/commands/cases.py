@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from types import ModuleType
 
 from conformance.commands import Commands, add_command, writing
@@ -61,6 +62,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _tool() -> ModuleType:
     try:
+        importlib.import_module("flint")
         from conformance.catalogue import build
     except ModuleNotFoundError as error:
         raise UserError(
