@@ -34,8 +34,8 @@ class Extended:
 
     def mean(self, a: Any, axis: tuple[int, ...]) -> Any:
         """Around the first row, so that the mean of equal values is exact."""
-        first = a[:1]
-        return np.mean(a - first, axis=axis) + first.reshape(-1, first.shape[-1])[0]
+        first = a[(0,) * len(axis)]
+        return np.mean(a - first, axis=axis) + first
 
     def float32(self, a: Any) -> Any:
         return np.asarray(a).astype(np.float32).astype(self.dtype)
