@@ -77,6 +77,10 @@ _FIXED = {
         "The averages are divided by the weight so far, as Haiku does. Others start from 0 and 1: copy the divided averages, not the hidden state.",
     ),
 }
+_UNEXPLAINED = (
+    "Nothing can be advised yet. Hand in the very x that went into the layer and the y that came out, before any activation or dropout, with all "
+    "that belongs to it: gamma, beta, and for inference mean and var."
+)
 _HALF = (
     "Keep the batch norm in float32: leave it out of model.half(), autocast or the mixed-precision policy, or compare with a float32 run; what a "
     "half precision rounds away cannot be had back from y.",
@@ -98,6 +102,8 @@ def of(outcome: Outcome, said: Outcome) -> tuple[str, ...]:
         else:
             lines += _FIXED.get(departure.name, ())
     judgement = outcome.judgement
+    if judgement.name == "unexplained":
+        return (_UNEXPLAINED,)
     if judgement.verdict == CONFORMS:
         return tuple(lines)
     if judgement.name.startswith("epsilon-clamped-"):

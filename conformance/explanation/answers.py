@@ -13,14 +13,15 @@ from conformance.explanation.findings import Explanation, Finding, number, worst
 from conformance.explanation.given import Given
 from conformance.explanation.reading import Departure, Reading
 from conformance.explanation.search import Found, conforms, explains, search
-from conformance.explanation.telling import finding
+from conformance.explanation.telling import finding, ratios
 from conformance.explanation.trial import Trials
 from conformance.explanation.whole import worst_places
-from conformance.judge import CONVENTION, WRONG
+from conformance.judge import WRONG
 
 _GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
+@np.errstate(all="ignore")
 def explanation_of(given: Given) -> Explanation:
     findings: list[Finding] = []
     forward: dict[str, Found] = {}
@@ -107,20 +108,16 @@ def _running(given: Given) -> Finding:
     told = finding("the running statistics", found, plural=True)
     judgement = found.outcome.judgement
     values = len(found.outcome.reading.matrix(given["x"]))
-    is_unbiased = judgement.name == "unbiased-running-variance"
-    if is_unbiased:
-        told = replace(told, advice=(*told.advice, *advice.unbiased(values)))
-        if not found.outcome.reading.departures:
-            how = f"n/(n-1) = {values / max(values - 1, 1):.6g} of the population variance, n = {values:,}"
-            told = replace(
-                told,
-                verdict=CONVENTION,
-                sentence=told.sentence.replace(
-                    "with another definition or algorithm: ",
-                    f"with an unbiased running variance ({how}): ",
-                ),
-            )
-    return told
+    if judgement.name != "unbiased-running-variance":
+        return told
+    if not found.outcome.reading.departures and values > 1:
+        factor = f"n/(n-1) = {values / (values - 1):.6g} of the population variance, n = {values:,}"
+        told = replace(
+            told,
+            sentence=f"the running variance is unbiased: it averages {factor} "
+            f"({ratios(found.outcome, found.said)}).",
+        )
+    return replace(told, advice=(*told.advice, *advice.unbiased(values)))
 
 
 def intended_rate(given: Given) -> float | None:

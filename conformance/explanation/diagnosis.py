@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from conformance.explanation.trial import Outcome, inputs_of
+from conformance.explanation.trial import Outcome, affine_residuals, inputs_of
 
 _RESIDUAL = 1e-3
 
@@ -25,9 +25,7 @@ def _lines(outcome: Outcome, output: np.ndarray) -> Iterator[str]:
     var = inputs["var"] if "var" in inputs else x.var(axis=0)
     if np.all(y[np.isfinite(y)] >= 0) and np.any(y == 0):
         yield "y has no number below 0 and has zeros: an activation seems to follow. Hand in y from before it."
-    centered, level = x - x.mean(axis=0), y.mean(axis=0)
-    slope = np.sum(centered * (y - level), axis=0) / np.sum(centered * centered, axis=0)
-    residual = np.sqrt(np.mean((y - level - slope * centered) ** 2, axis=0) / np.var(y, axis=0))
+    slope, residual, level = affine_residuals(reading, output, sample)
     affine = np.isfinite(residual) & (residual < _RESIDUAL)
     if not affine.any():
         yield "In no channel is y a multiple of x and a constant: it is not a batch norm of this x along this axis, or another operation is in between."

@@ -6,7 +6,7 @@ algorithm loses can be much, and would otherwise explain a mistake that is small
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.explanation.departures import Departing
@@ -14,6 +14,7 @@ from conformance.explanation.reading import Reading
 from conformance.explanation.trial import Outcome, Trials
 from conformance.judge import ACCURATE_LIMIT, CONFORMS, POLICY
 
+Solving = Callable[[Reading], Iterable[Reading]]
 _NEAREST = 3
 _PARTNERS = 5
 _PLAINLY_BETTER = 8
@@ -40,84 +41,114 @@ def search(
     trials: Trials,
     bases: Sequence[Reading],
     departures: Sequence[Departing],
-    solved: Callable[[Reading], Iterable[Reading]],
+    solved: Solving,
 ) -> Found:
     """`bases` agree with all that was said; `solved` gives readings with values from the data."""
-    outcomes = [trials.reference(base) for base in bases]
+    outcomes = _open_choices(trials, bases)
     fitting = [outcome for outcome in outcomes if conforms(outcome)]
     rejected = tuple(sorted((o for o in outcomes if not conforms(o)), key=_ratio))
     if fitting:
         chosen = _best(fitting)
         alike = tuple(o for o in fitting if o is not chosen and _rank(o) <= _rank(chosen))
-        closer = _closer(trials, chosen, departures)
+        closer = _closer(_departing(trials, [chosen], departures), chosen)
         return Found(closer or chosen, chosen, alike, rejected)
-    nearest = sorted(outcomes, key=_ratio)[:_NEAREST]
-    said = nearest[0]
+    nearest = _nearest(outcomes)
+    nearest = [nearest[0], *(o for o in nearest[1:] if trials.is_hopeful(o.reading))]
 
     def found(outcome: Outcome) -> Found:
+        said = next((o for o in nearest if o.reading is outcome.reading), nearest[0])
         others = (o for o in rejected if o.reading is not outcome.reading)
         return Found(outcome, said, rejected=tuple(others))
 
-    for outcome in nearest:
-        if explains(definition := trials.definitions(outcome.reading)):
-            return found(definition)
+    definition = next(filter(explains, map(trials.definitions, _readings(nearest))), None)
+    if definition is not None and definition.own_ratio <= ACCURATE_LIMIT:
+        return found(definition)
+    hopeful = [o for o in nearest if trials.is_hopeful(o.reading)]
     singles = _departing(trials, nearest, departures)
-    sharp = [
-        o for near in nearest if near.reading.channels > 1 for o in _solved(trials, near, solved)
-    ]
-    if fitting := [o for o in (*singles, *sharp) if conforms(o)]:
+    several = [outcome for outcome in hopeful if outcome.reading.channels > 1]
+    sharp = [*singles, *_departing(trials, several, [solved])]
+    if definition is not None:
+        return found(_closer(sharp, definition) or definition)
+    if fitting := [outcome for outcome in sharp if _tells(outcome)]:
         return found(_best(fitting))
-    for outcome in nearest:
-        if explains(algorithm := trials.everything(outcome.reading)):
-            return found(algorithm)
     better = sorted(singles, key=_ratio)[:_PARTNERS]
-    pairs = _departing(trials, better, departures)
-    pairs += [o for outcome in better for o in _solved(trials, outcome, solved)]
-    pairs += [o for outcome in nearest for o in _solved(trials, outcome, solved)]
-    if fitting := [o for o in pairs if conforms(o)]:
+    plainly = [
+        o
+        for o in better
+        if o.ratio < min(nearest[0].ratio, o.limit * _PLAINLY_BETTER**2) / _PLAINLY_BETTER
+    ]
+    for reading in _readings([*plainly, *nearest]):
+        if explains(algorithm := trials.everything(reading)):
+            return found(algorithm)
+    pairs = _departing(trials, better, (*departures, solved))
+    pairs += _departing(trials, hopeful, [solved])
+    if fitting := [outcome for outcome in pairs if _tells(outcome)]:
         return found(_best(fitting))
-    for outcome in better:
-        if explains(both := trials.everything(outcome.reading)):
+    for reading in _readings(o for o in better if o not in plainly):
+        if explains(both := trials.everything(reading)):
             return found(both)
-    return found(trials.everything(said.reading))
+    return found(trials.everything(nearest[0].reading))
+
+
+def _open_choices(trials: Trials, bases: Sequence[Reading]) -> list[Outcome]:
+    """One outcome for each base, but for axes along which no choice can explain the outputs."""
+    tried: dict[int, Outcome] = {}
+    outcomes = []
+    for base in bases:
+        first = tried.get(base.axis)
+        if first is None or conforms(first) or trials.is_hopeful(base):
+            outcomes.append(trials.reference(base))
+            tried.setdefault(base.axis, outcomes[-1])
+    return outcomes
+
+
+def _nearest(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The nearest few: in order of likelihood where they are equally near, one for each axis first."""
+    least = min(map(_ratio, outcomes))
+    near = [o for o in outcomes if o.ratio <= 2 * least] or list(outcomes)
+    others = sorted((o for o in outcomes if o not in near), key=_ratio)
+    ordered = [*near, *others]
+    axes = {o.reading.axis: o for o in reversed(ordered)}
+    first = [o for o in ordered if axes[o.reading.axis] is o]
+    return [*first, *(o for o in ordered if o not in first)][:_NEAREST]
+
+
+def _readings(outcomes: Iterable[Outcome]) -> Iterator[Reading]:
+    return (outcome.reading for outcome in outcomes)
 
 
 def conforms(outcome: Outcome) -> bool:
     return outcome.judgement.verdict in (CONFORMS, POLICY)
 
 
+def _tells(outcome: Outcome) -> bool:
+    """Whether it conforms, and somewhere with a number: what gives none is no explanation."""
+    return conforms(outcome) and any(outcome.judgement.outputs.values())
+
+
 def explains(outcome: Outcome) -> bool:
     return outcome.judgement.name != "unexplained"
 
 
-def _closer(trials: Trials, chosen: Outcome, departures: Sequence[Departing]) -> Outcome | None:
-    """A departure that fits closely where what was said is just within the bound of a long sum."""
-    if chosen.ratio <= ACCURATE_LIMIT:
+def _closer(others: Iterable[Outcome], chosen: Outcome) -> Outcome | None:
+    """One that fits closely where the chosen one is just within the bound of a long sum."""
+    if chosen.own_ratio <= ACCURATE_LIMIT:
         return None
-    others = [
-        outcome
-        for outcome in _departing(trials, [chosen], departures)
-        if conforms(outcome)
-        and outcome.ratio <= min(ACCURATE_LIMIT, chosen.ratio / _PLAINLY_BETTER)
-    ]
-    return _best(others) if others else None
+    most = min(ACCURATE_LIMIT, chosen.own_ratio / _PLAINLY_BETTER)
+    closer = [outcome for outcome in others if _tells(outcome) and outcome.ratio <= most]
+    return _best(closer) if closer else None
 
 
 def _departing(
-    trials: Trials, outcomes: Iterable[Outcome], departures: Iterable[Departing]
+    trials: Trials, outcomes: Iterable[Outcome], departures: Iterable[Solving]
 ) -> list[Outcome]:
     return [
         trials.reference(reading)
         for departing in departures
         for outcome in outcomes
         for reading in departing(outcome.reading)
+        if trials.is_hopeful(reading)
     ]
-
-
-def _solved(
-    trials: Trials, outcome: Outcome, solved: Callable[[Reading], Iterable[Reading]]
-) -> list[Outcome]:
-    return [trials.reference(reading) for reading in solved(outcome.reading)]
 
 
 def _best(outcomes: Sequence[Outcome]) -> Outcome:

@@ -30,27 +30,24 @@ def finding(subject: str, found: Found, plural: bool = False, open_choices: bool
     departures = outcome.reading.departures
     judgement = outcome.judgement
     verb = "agree" if plural else "agrees"
+    name = departures[0].name if departures else judgement.name
+    verdict = judgement.verdict
     if departures:
-        verdict = _worst(
-            [d.verdict for d in departures] + ([] if conforms(outcome) else [judgement.verdict])
-        )
-        name = departures[0].name
-        parts = [f"{d.does}, not {d.rather}" for d in departures]
+        verdicts = [departure.verdict for departure in departures]
+        verdict = _worst(verdicts if conforms(outcome) else [*verdicts, verdict])
+        parts = "; and with ".join(f"{d.does}, not {d.rather}" for d in departures)
+        sentence = f"{subject} {verb} with {parts}"
         if not conforms(outcome):
-            parts.append(judgement.message)
-        sentence = f"{subject} {verb} with {'; and with '.join(parts)}"
-    elif judgement.verdict == CONFORMS:
-        verdict, name = CONFORMS, judgement.name
-        sentence = f"{subject} {'follow' if plural else 'follows'} the formula {_setting(outcome)}"
-    elif judgement.name == "unexplained":
-        verdict, name = judgement.verdict, judgement.name
+            sentence += f". Besides, {judgement.message}"
+    elif verdict == CONFORMS:
+        sentence = f"{subject} {verb} with the formula {_setting(outcome)}"
+    elif name == "unexplained":
         sentence = f"no formula known here explains {subject}; nearest is the reference {_setting(outcome)}"
+    elif verdict == POLICY:
+        what = judgement.message or "elsewhere no number is due"
+        sentence = f"{subject} {verb} with the formula where it has a number; {what}"
     else:
-        verdict, name = judgement.verdict, judgement.name
-        what = judgement.message or f"no number is due in some channels, and {name} was answered"
-        sentence = f"{subject} {verb} with another definition or algorithm: {what}"
-        if verdict == POLICY:
-            sentence = f"{subject} {'follow' if plural else 'follows'} the formula where it has a number; {what}"
+        sentence = f"{subject}: {judgement.message}"
     details = [
         *_choices(found, open_choices),
         *_lost(outcome),
@@ -61,7 +58,7 @@ def finding(subject: str, found: Found, plural: bool = False, open_choices: bool
         subject=subject,
         verdict=verdict,
         name=name,
-        sentence=f"{sentence} ({_ratios(outcome, said)}).",
+        sentence=f"{sentence} ({ratios(outcome, said)}).",
         ratio=said.ratio,
         own_ratio=outcome.own_ratio,
         limit=outcome.limit,
@@ -84,7 +81,7 @@ def _setting(outcome: Outcome) -> str:
     return ", ".join((*parts, axis_text(reading.axis)))
 
 
-def _ratios(outcome: Outcome, said: Outcome) -> str:
+def ratios(outcome: Outcome, said: Outcome) -> str:
     own = outcome.own_ratio
     differs = outcome.reading is not said.reading or own != said.ratio
     against = f" against {number(said.ratio)}" if differs else ""
@@ -131,12 +128,8 @@ def _lost(outcome: Outcome) -> list[str]:
         steepest = np.nanmax(np.where(var > 0, np.abs(mean) / np.sqrt(var), 0.0))
     digits = math.log10(max(outcome.ratio, 1.0)) if math.isfinite(outcome.ratio) else math.inf
     most = PRECISIONS[outcome.reading.precision].working.digits * math.log10(2)
-    lost = (
-        "All digits are"
-        if digits >= most
-        else f"About {max(round(digits), 1)} of {round(most)} digits are"
-    )
-    lost = lost.replace("About 1 of", "About one of").replace("digits are", "digits are")
+    whole = max(round(min(digits, most)), 1)
+    lost = f"About {whole} of {most:.0f} digits {'are' if whole > 1 else 'is'}"
     return [f"{lost} lost: the mean is up to {number(float(steepest))} standard deviations from 0."]
 
 
@@ -150,7 +143,9 @@ def _no_numbers(subject: str, outcome: Outcome) -> list[str]:
         )
         if len(channels):
             shown = ", ".join(map(str, channels[:8])) + (", ..." if len(channels) > 8 else "")
-            lines.append(f"{name} holds NaN or infinity in {len(channels)} channels: {shown}.")
+            lines.append(
+                f"{name} holds NaN or infinity in {len(channels)} channel{'s' if len(channels) > 1 else ''}: {shown}."
+            )
     return lines
 
 

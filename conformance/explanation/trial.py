@@ -39,6 +39,9 @@ from conformance.precision import PRECISIONS, Precision
 _NAMED: dict[str, Named] = {f.key: f for f in FORMULAS} | {
     a.key: Named(a.key, a.name, a.verdict, a.meaning) for a in ALTERNATIVES
 }
+_AFFINE = (
+    0.05  # the share of its spread that half precision and a cancelling mean may leave unexplained
+)
 _BUDGET, _BUDGET_WIDE, _BUDGET_BALLS = 2**16, 2**15, 2**11
 _DEFAULTS = {"gamma": 1.0, "beta": 0.0}
 
@@ -68,6 +71,7 @@ class Trials:
     outputs: Mapping[str, np.ndarray]
     urgent: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     """By channel axis: rows and channels that have to be in the sample."""
+    _affine: dict[int, bool] = field(default_factory=dict)
 
     def reference(self, reading: Reading) -> Outcome:
         """Held against the reference formula alone."""
@@ -80,6 +84,21 @@ class Trials:
     def everything(self, reading: Reading) -> Outcome:
         """Held against all named formulas, those that only lose more digits included."""
         return self._outcome(reading, "everything")
+
+    def is_hopeful(self, reading: Reading) -> bool:
+        """Whether y is a multiple of x and a constant in some channel, as along the right axis it is.
+
+        Where it is not, no other statistics, parameters or epsilon can explain it. Of gradients
+        nothing is known beforehand.
+        """
+        if "y" not in self.outputs:
+            return True
+        if reading.axis not in self._affine:
+            with np.errstate(all="ignore"):
+                unexplained = affine_residuals(reading, self.outputs["y"], self.sample(reading))[1]
+            known = unexplained[np.isfinite(unexplained)]
+            self._affine[reading.axis] = not known.size or bool(known.min() <= _AFFINE)
+        return self._affine[reading.axis]
 
     def _outcome(self, reading: Reading, against: str) -> Outcome:
         sample = self.sample(reading)
@@ -202,6 +221,19 @@ def inputs_of(reading: Reading, sample: Sample) -> dict[str, np.ndarray]:
             array = array.astype(precision.dtype)
         inputs[name] = array.astype(np.float64)
     return inputs
+
+
+def affine_residuals(
+    reading: Reading, output: np.ndarray, sample: Sample
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The slope of y against x in each channel of a sample, what share of y's spread it leaves, and
+    y's mean: (k,) each."""
+    x = sample.keep(reading.matrix(reading.tensors["x"])).astype(np.float64)
+    y = sample.keep(reading.matrix(output)).astype(np.float64)
+    centered, level = x - x.mean(axis=0), y.mean(axis=0)
+    slope = np.sum(centered * (y - level), axis=0) / np.sum(centered * centered, axis=0)
+    left = np.mean(np.square(y - level - slope * centered), axis=0)
+    return slope, np.sqrt(left / np.var(y, axis=0)), level
 
 
 def arithmetic_of(precision: Precision, values: int = 0) -> Any:
