@@ -116,7 +116,10 @@ def epsilon_of_nobody():
 
 
 def no_epsilon():
-    return {**pick(*AFFINE), "y": torch_norm(epsilon=0.0), "epsilon": 1e-3}, "epsilon-ignored"
+    last = np.moveaxis(tensors()["x"], 1, -1)
+    return {**pick(*AFFINE), "x": last, "y": keras_style(last, 0.0), "epsilon": 1e-3}, (
+        "epsilon-ignored"
+    )
 
 
 def inverted_momentum():
@@ -288,13 +291,34 @@ def test_both_departures_are_told_and_mended():
 
 def test_frameworks_that_agree_differ_by_rounding_alone():
     given = pick(*AFFINE)
-    last = np.moveaxis(given["x"], 1, -1)
-    tensorflow = keras_style(last, epsilon=1e-5)
+    tensorflow = np.moveaxis(keras_style(np.moveaxis(given["x"], 1, -1), epsilon=1e-5), -1, 1)
     for other in (tensorflow, jax_standardize(given["x"])):
         explained = conformance.explain(**given, y=torch_norm(), y2=other)
         assert {finding.verdict for finding in explained.findings} == {"conforms"}
         assert "by rounding alone: both conform" in str(explained)
         assert explained.advice == ()
+
+
+def test_inference_that_loses_a_digit_is_rounding_and_needs_no_change():
+    given = pick(*INFERENCE)
+    y = torch_norm(mean=given["mean"], var=given["var"])
+    tf = pytest.importorskip("tensorflow")
+    shaped = {name: a.reshape(-1, 1, 1) for name, a in given.items() if name != "x"}
+    y2 = tf.nn.batch_normalization(
+        given["x"], shaped["mean"], shaped["var"], shaped["beta"], shaped["gamma"], 1e-5
+    )
+    explained = conformance.explain(**given, y=y, y2=y2)
+    assert {finding.name for finding in explained.findings} <= {"accurate", "folded"}
+    assert "by rounding alone" in " ".join(str(explained).split())
+    assert explained.advice == ()
+
+
+def test_a_y_in_the_other_layout_is_transposed():
+    x = tensors()["x"][:, :, :5, :7]
+    given = {**pick("gamma", "beta"), "x": x, "y": keras_style(np.moveaxis(x, 1, -1), 1e-5)}
+    explained = conformance.explain(**given, epsilon=1e-5)
+    assert explained.verdict == "conforms"
+    assert "y was taken for channels last and transposed" in " ".join(str(explained).split())
 
 
 def test_what_is_open_is_found():
@@ -327,6 +351,7 @@ def sampled_cases() -> list[tuple[Case, str]]:
         and "layer" not in case.attributes
         and case.positions is None
         and 0 < case.inputs["x"].size <= 2**12
+        and np.any(case.inputs.get("gamma", 1))
         and len(case.attributes.get("batches", (1,))) == 1
         for key in case.expected
     ]
@@ -352,11 +377,7 @@ def test_frozen_cases_get_the_judge_s_verdict_name_and_ratio():
             if name not in ("mean", "var")
         }
         due = judge(case.question, Answer(outputs))
-        try:
-            finding = conformance.explain(**asked(case, outputs)).findings[0]
-        except UserError as error:
-            assert "proves nothing" in str(error)
-            continue
+        finding = conformance.explain(**asked(case, outputs)).findings[0]
         total += 1
         same += (finding.verdict, finding.name) == (due.verdict, due.name)
         if finding.name == due.name and due.ratio is not None and due.ratio < 1e6:
@@ -430,13 +451,13 @@ def test_an_activation_is_suspected_and_missing_parameters_are_estimated():
     assert explained.name == "unexplained"
     assert "an activation seems to follow" in str(explained)
     explained = conformance.explain(**pick("x"), y=torch_norm(), epsilon=1e-5, layout=1)
-    assert f"gamma {tensors()['gamma'][0]:.4g}" in str(explained)
+    assert f"gamma {tensors()['gamma'][0]:.4g}" in " ".join(str(explained).split())
 
 
 def test_the_assertion_passes_conforming_y_and_explains_any_other():
     given = pick(*AFFINE)
     conformance.assert_batch_norm(torch_norm(), **given, epsilon=1e-5)
-    with pytest.raises(AssertionError, match="epsilon 1e-05, not 0.001"):
+    with pytest.raises(AssertionError, match=r"epsilon 1e-05, not 0\.001"):
         conformance.assert_batch_norm(torch_norm(), **given, epsilon=1e-3)
     last = np.moveaxis(given["x"], 1, -1)
     with pytest.raises(AssertionError, match="wrong-axis"):
@@ -465,8 +486,10 @@ def test_tensors_of_frameworks_are_taken_as_they_are():
         eps=1e-5,
     )
     assert explained.verdict == "conforms"
-    y = torch.nn.functional.batch_norm(given["x"].bfloat16(), None, None, None, None, True)
-    assert conformance.explain(x=given["x"].bfloat16(), y=y, epsilon=1e-5).verdict == "conforms"
+    given["x"] = given["x"].bfloat16()
+    y = torch.nn.functional.batch_norm(given["x"], None, None, given["gamma"], given["beta"], True)
+    assert y.dtype == torch.bfloat16
+    assert conformance.explain(**given, y=y, epsilon=1e-5).verdict == "conforms"
 
 
 def test_importing_the_package_brings_nothing_of_this():

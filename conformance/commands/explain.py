@@ -15,8 +15,9 @@ def add_to(commands: Commands) -> None:
         "explain",
         help=text,
         description=f"{text} Exit status 0: within the bound of the formula or a documented convention; 1: not.",
-        epilog="Arrays and files are named as the options are; weight, bias, running_mean, running_var, eps and other usual names will do. "
-        "mean and var are the running statistics used in inference; *_before and *_after those around one training step on x. "
+        epilog=f"Tensors, by the name of an array in an .npz, of an .npy file, or of an option that takes one: {', '.join(TENSORS)}; "
+        "weight, bias, running_mean, running_var, eps and other usual names will do. "
+        "mean and var are the running statistics used in inference, *_before and *_after those around one training step on x. "
         "What is not said of layout, mode and epsilon is searched for.",
     )
     explain.set_defaults(command=_explain)

@@ -9,14 +9,14 @@ import numpy as np
 
 from conformance.explanation import advice, bases, defaults, departures, solve
 from conformance.explanation.diagnosis import diagnose
-from conformance.explanation.findings import Explanation, Finding, number, worst_first
+from conformance.explanation.findings import Explanation, Finding, listed, number, worst_first
 from conformance.explanation.given import Given
 from conformance.explanation.reading import Departure, Reading
 from conformance.explanation.search import Found, conforms, explains, search
-from conformance.explanation.telling import finding, ratios
+from conformance.explanation.telling import CANCELS, finding, ratios
 from conformance.explanation.trial import Trials
 from conformance.explanation.whole import worst_places
-from conformance.judge import WRONG
+from conformance.judge import CONFORMS, WRONG
 
 _GRADIENTS = ("dx", "dgamma", "dbeta")
 
@@ -198,8 +198,13 @@ def _compared(given: Given, findings: list[Finding]) -> str:
         difference = np.abs(y - y2)
         largest = float(np.nanmax(difference)) if np.isfinite(difference).any() else float("nan")
     by = f"y2 differs from y by at most {largest:.2g}"
-    if first.verdict == second.verdict == "conforms":
-        return f"{by}, by rounding alone: both conform (ratios {number(first.ratio)} and {number(second.ratio)})."
+    same_value = [f.verdict == CONFORMS or f.name in CANCELS for f in (first, second)]
+    ratios_of = f"ratios {number(first.ratio)} and {number(second.ratio)}"
+    if first.verdict == second.verdict == CONFORMS:
+        return f"{by}, by rounding alone: both conform ({ratios_of})."
+    if all(same_value):
+        losing = listed([f"{f.subject} is {f.name}" for f in (first, second) if f.name in CANCELS])
+        return f"{by}, by rounding alone: one formula, of which {losing} ({ratios_of})."
     if first.name == second.name:
         return f"{by}; both have the same explanation."
     return f"{by}: y is {first.name}, y2 is {second.name}."

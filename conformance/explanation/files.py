@@ -59,10 +59,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             f"{path}: is neither .npz nor .npy; write it with numpy.savez or numpy.save"
         )
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {path.stem: loaded}
-        with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {path.stem: loaded}
             return {name: loaded[name] for name in loaded.files}
     except _UNREADABLE as error:
         if "allow_pickle" in str(error) or "pickle" in str(error).lower():

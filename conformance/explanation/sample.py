@@ -1,7 +1,7 @@
 """Which channels and places of large tensors are looked at closely.
 
 A statistic needs every value of its channel, so that whole channels are taken, up to a budget, and
-at least one; of y and dx then places in them. Where nothing is summed, rows of all channels.
+at least one, or four that are not very long; of y and dx then places in them. Where nothing is summed, rows of all channels.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PLACES = 2**14
+_CHANNELS = 4
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Sample:
     rows: np.ndarray | slice
     channels: np.ndarray
     places: tuple[np.ndarray, np.ndarray]
+    has_worst: bool = False
+    """Whether the places furthest off, of a quick look at all elements, are among them."""
 
     def keep(self, matrix: np.ndarray) -> np.ndarray:
         return matrix[self.rows][:, self.channels]
@@ -44,7 +47,8 @@ def choose(
     values, count = shape
     if sums:
         rows: np.ndarray | slice = slice(None)
-        channels = _spread(count, max(budget // values, 1), channels_in)
+        least = _CHANNELS if values <= 2 * budget else 1
+        channels = _spread(count, max(budget // values, least), channels_in)
         kept = np.arange(values)
     else:
         channels = _spread(count, budget, channels_in)
@@ -56,7 +60,7 @@ def choose(
         found = np.searchsorted(kept, rows_in[here]), np.searchsorted(channels, channels_in[here])
         flat = np.union1d(flat, np.ravel_multi_index(found, (len(kept), len(channels))))
     row, channel = np.unravel_index(flat, (len(kept), len(channels)))
-    return Sample(rows, channels, (row, channel))
+    return Sample(rows, channels, (row, channel), urgent is not None)
 
 
 def _spread(count: int, most: int, urgent: np.ndarray) -> np.ndarray:
@@ -64,6 +68,6 @@ def _spread(count: int, most: int, urgent: np.ndarray) -> np.ndarray:
     if count <= most:
         return np.arange(count)
     _, first = np.unique(urgent, return_index=True)
-    chosen = urgent[np.sort(first)][: max(most // 2, 1)]
+    chosen = urgent[np.sort(first)][: max((most + 1) // 2, 1)]
     even = np.linspace(0, count - 1, max(most - len(chosen), 1)).astype(int)
     return np.union1d(chosen, even) if most > 1 or not len(chosen) else chosen

@@ -22,7 +22,8 @@ _MODE = {
     "update": "after one batch",
 }
 _MOST_REJECTED = 3
-_LOSES = ("single-pass-variance", "folded", "native-precision", "float32-inside")
+CANCELS = ("single-pass-variance", "folded")
+_LOSES = (*CANCELS, "native-precision", "float32-inside")
 
 
 def finding(subject: str, found: Found, plural: bool = False, open_choices: bool = True) -> Finding:
@@ -63,8 +64,13 @@ def finding(subject: str, found: Found, plural: bool = False, open_choices: bool
         own_ratio=outcome.own_ratio,
         limit=outcome.limit,
         details=tuple(details),
-        advice=advice.of(outcome, said),
+        advice=() if _is_little(outcome) else advice.of(outcome, said),
     )
+
+
+def _is_little(outcome: Outcome) -> bool:
+    """Whether nothing is wrong but a digit that the algorithm loses."""
+    return not outcome.reading.departures and digits_lost(outcome) == 1
 
 
 def _worst(verdicts: list[str]) -> str:
@@ -117,20 +123,28 @@ def _choice(outcome: Outcome, chosen: Outcome) -> str:
     return parts[0] if len(parts) == 1 else ""
 
 
-def _lost(outcome: Outcome) -> list[str]:
-    """How many digits an algorithm lost, and where the mean stands to the spread."""
+def digits_lost(outcome: Outcome) -> int:
+    """How many decimal digits an algorithm lost of those that the direct formula keeps; 0 for none."""
     if outcome.judgement.name not in _LOSES or conforms(outcome):
-        return []
-    with np.errstate(all="ignore"):
-        inputs = inputs_of(outcome.reading, outcome.sample)
-        mean = inputs["mean"] if "mean" in inputs else inputs["x"].mean(axis=0)
-        var = inputs["var"] if "var" in inputs else inputs["x"].var(axis=0)
-        steepest = np.nanmax(np.where(var > 0, np.abs(mean) / np.sqrt(var), 0.0))
-    digits = math.log10(max(outcome.ratio, 1.0)) if math.isfinite(outcome.ratio) else math.inf
+        return 0
     most = PRECISIONS[outcome.reading.precision].working.digits * math.log10(2)
-    whole = max(round(min(digits, most)), 1)
-    lost = f"About {whole} of {most:.0f} digits {'are' if whole > 1 else 'is'}"
-    return [f"{lost} lost: the mean is up to {number(float(steepest))} standard deviations from 0."]
+    lost = math.log10(max(outcome.ratio, 1.0)) if math.isfinite(outcome.ratio) else most
+    return max(round(min(lost, most)), 1)
+
+
+def _lost(outcome: Outcome) -> list[str]:
+    lost = digits_lost(outcome)
+    if not lost:
+        return []
+    digits = f"About {lost} digit{'s are' if lost > 1 else ' is'} lost"
+    if outcome.judgement.name not in CANCELS:
+        return [f"{digits}."]
+    inputs = inputs_of(outcome.reading, outcome.sample)
+    mean = inputs["mean"] if "mean" in inputs else inputs["x"].mean(axis=0)
+    var = inputs["var"] if "var" in inputs else inputs["x"].var(axis=0)
+    steepest = np.nanmax(np.where(var > 0, np.abs(mean) / np.sqrt(var), 0.0))
+    little = ": too little to change anything for" if lost == 1 else ""
+    return [f"{digits} at a mean of up to {number(float(steepest))} standard deviations{little}."]
 
 
 def _no_numbers(subject: str, outcome: Outcome) -> list[str]:
@@ -159,6 +173,7 @@ def _how(outcome: Outcome) -> str:
         text += f"; {len(sample.channels):,} of {reading.channels:,} channels"
     if reading.operation != "update" and sample.size < elements:
         text += f", {sample.size:,} of {elements:,} elements"
+        text += ", those furthest off among them" if sample.has_worst else ""
     margin = margin_of(PRECISIONS[reading.precision], values)
     if margin >= 0.5:
         text += "; this machine has no wider numbers than float64, so that a ratio says no more than its order (pip install python-flint helps for small tensors)"

@@ -42,7 +42,7 @@ _NAMED: dict[str, Named] = {f.key: f for f in FORMULAS} | {
 _AFFINE = (
     0.05  # the share of its spread that half precision and a cancelling mean may leave unexplained
 )
-_BUDGET, _BUDGET_WIDE, _BUDGET_BALLS = 2**16, 2**15, 2**11
+_BUDGET, _BUDGET_WIDE, _BUDGET_BALLS = 2**16, 2**15, 2**10
 _DEFAULTS = {"gamma": 1.0, "beta": 0.0}
 
 
@@ -241,7 +241,7 @@ def arithmetic_of(precision: Precision, values: int = 0) -> Any:
     wide = wider_than(precision)
     if wide is not None:
         return wide
-    if values <= 2 * _BUDGET_BALLS and importlib.util.find_spec("flint") is not None:
+    if values <= 4 * _BUDGET_BALLS and importlib.util.find_spec("flint") is not None:
         from conformance.arithmetic import balls
 
         return balls
