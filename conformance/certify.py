@@ -1,4 +1,4 @@
-"""Certified expected values and their scales: the formulas in balls and in rounding (needs python-flint).
+"""Expected values and their scales: the formulas in balls and in rounding; certified ones need python-flint.
 
 A policy here is an answer that is acceptable where the formula leaves the working precision's
 range or has no finite value; the named alternatives of `conformance.formula` are the other answers.
@@ -6,7 +6,6 @@ range or has no finite value; the named alternatives of `conformance.formula` ar
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from conformance import conventions
 from conformance.alternatives import ALTERNATIVES
-from conformance.arithmetic import balls, rounding
+from conformance.arithmetic import rounding
 from conformance.arithmetic.weighted import Weighted, collapse, places_of
 from conformance.case import values_per_channel
 from conformance.formula import REFERENCE, Outputs, batch_axes, moments, train, update, update_once
@@ -87,9 +86,7 @@ FORMULAS = (
     ),
 )
 
-_LARGE = 1500
 _BITS = (256, 512, 1024, 2048, 4096)
-_UPWARD = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 
 
 def expected(
@@ -107,13 +104,15 @@ def expected(
     `attributes` are the case's, and so is the layout, which its positions are of. Of a large batch
     y and dx are given at the positions alone, shape (P,). Raises `balls.Uncertain` where 4096 bits do not fix a value.
     """
+    from conformance.arithmetic import balls
+
     if operation == "reject":
         return {}
     for bits in _BITS:
         try:
             with balls.working_precision(bits), np.errstate(all="ignore"):
-                return _Certified(
-                    operation, precision, inputs, epsilon, attributes or {}, layout
+                return Evaluation(
+                    balls, operation, precision, inputs, epsilon, attributes, layout
                 ).all()
         except balls.Uncertain:
             if bits == _BITS[-1]:
@@ -121,32 +120,44 @@ def expected(
     raise AssertionError("unreachable")
 
 
-class _Certified:
-    """One case's formulas, evaluated in balls and in rounding at the present precision."""
+class Evaluation:
+    """The formulas on one case's inputs, evaluated in an arithmetic of values and in rounding.
+
+    `arithmetic` is `balls`, at the present precision, or `extended`, whose values are not proved.
+    """
 
     def __init__(
         self,
+        arithmetic: Any,
         operation: str,
         precision: Precision,
         inputs: Mapping[str, np.ndarray],
         epsilon: float,
-        attributes: Mapping[str, Any],
-        layout: str,
+        attributes: Mapping[str, Any] | None = None,
+        layout: str = "",
+        sample: tuple[np.ndarray, ...] | None = None,
     ) -> None:
+        """`sample`: the rows and channels of y and dx that are wanted, all of them if None."""
+        self.arithmetic: Any = arithmetic
         self.operation, self.precision = operation, precision
-        self.epsilon, self.attributes = epsilon, attributes
+        self.epsilon, self.attributes = epsilon, (attributes := attributes or {})
         values = values_per_channel(inputs, "N" * (inputs["x"].ndim - 1) + "C", attributes)
         self.values = values if OPERATIONS[operation].reduces else 1
         self.most = limit(self.values)
-        self.balls: Any = balls
+        self.namespace: Any = arithmetic
         self.rounding: Any = rounding
-        self.sample: tuple[np.ndarray, ...] | None = None
-        if values > _LARGE and len(attributes.get("batches", ())) <= 1:
+        self.sample = sample
+        if (
+            sample is None
+            and values > arithmetic.MOST_VALUES
+            and len(attributes.get("batches", ())) <= 1
+        ):
             places = places_of(attributes.get("positions", ()), inputs["x"].shape, layout)
             inputs, weights, self.sample = collapse(inputs, places)
-            self.balls, self.rounding = Weighted(balls, weights), Weighted(rounding, weights)
+            self.namespace = Weighted(arithmetic, weights)
+            self.rounding = Weighted(rounding, weights)
         self.inputs = inputs
-        self.exact = {name: balls.array(array) for name, array in inputs.items()}
+        self.exact = {name: arithmetic.array(array) for name, array in inputs.items()}
 
     def all(self) -> Expected:
         reference, rounded = self.evaluate(REFERENCE[self.operation])
@@ -202,8 +213,14 @@ class _Certified:
                 if _less_exact(outputs, reference):
                     found[key] = outputs
         if self.operation == "train" and self.values > 1 and np.isnan(reference["y"].value).any():
-            found["roundoff"] = _roundoff(reference, self.inputs, self.precision)
+            gamma, beta = (self.at_places(self.inputs[name]) for name in ("gamma", "beta"))
+            found["roundoff"] = _roundoff(reference, gamma, beta, self.precision)
         return found | self.thin_batches()
+
+    def at_places(self, per_channel: np.ndarray) -> np.ndarray:
+        """Numbers (C,) at each place of y."""
+        spread = np.broadcast_to(per_channel, self.inputs["x"].shape)
+        return spread if self.sample is None else spread[self.sample]
 
     def in_float32(self, found: Expected) -> Expected:
         """What a float64 case loses in float32: more than by any way to compute it in float64."""
@@ -223,21 +240,25 @@ class _Certified:
         narrows = model.unit_roundoff > self.precision.unit_roundoff
         enters = rounding.Rounded.narrowed if narrows else rounding.Rounded.exact
         wrapped = {name: enters(model, array) for name, array in self.exact.items()}
-        certain = formula(self.balls, **self.arguments(self.exact, lambda ball: ball))
+        certain = formula(self.namespace, **self.arguments(self.exact, lambda number: number))
         rounded = formula(
             self.rounding, **self.arguments(wrapped, partial(rounding.Rounded.converted, model))
         )
         rounded = {name: _stacked(rounded[name]) for name in certain}
-        outputs = {
-            name: _expectation(np.array(certain[name], dtype=object), rounded[name])
-            for name in certain
-        }
+        certain = {name: np.array(values) for name, values in certain.items()}
         if self.sample is not None:
-            for name in IN_LAYOUT & set(outputs):
-                values, scales = outputs[name].value, outputs[name].scale
-                outputs[name] = Expectation(values[self.sample], scales[self.sample])
-                rounded[name].peak = rounded[name].peak[self.sample]
+            for name in IN_LAYOUT & set(certain):
+                certain[name] = certain[name][self.sample]
+                rounded[name] = rounded[name][self.sample]
+        outputs = {name: self.expectation(certain[name], rounded[name]) for name in certain}
         return outputs, rounded
+
+    def expectation(self, certain: np.ndarray, rounded: rounding.Rounded) -> Expectation:
+        scale = np.asarray(rounded.error, dtype=np.float64)
+        scale = np.where(np.isnan(scale), np.inf, scale)
+        value = self.arithmetic.nearest(certain, scale)
+        scale = np.where(np.isnan(value), np.inf, scale)
+        return Expectation(value, self.arithmetic.short(scale))
 
     def arguments(
         self, tensors: Mapping[str, Any], convert: Callable[[Any], Any]
@@ -245,10 +266,10 @@ class _Certified:
         """The formula's arguments by name; `convert` takes a number in."""
         names = {"running_mean": "mean", "running_var": "var"}
         arguments = {names.get(name, name): tensor for name, tensor in tensors.items()}
-        arguments["epsilon"] = convert(balls.array(self.epsilon))
+        arguments["epsilon"] = convert(self.arithmetic.array(self.epsilon))
         if self.operation == "update":
             rates = self.attributes["rates"]
-            arguments["rates"] = [convert(balls.array(rate)) for rate in rates]
+            arguments["rates"] = [convert(self.arithmetic.array(rate)) for rate in rates]
             arguments["batches"] = tuple(self.attributes["batches"])
         if self.operation == "dense":
             arguments["activation"] = self.attributes["activation"]
@@ -262,8 +283,8 @@ class _Certified:
         if "var" in self.inputs:
             values.append(np.abs(self.inputs["var"] + self.epsilon).reshape(-1))
         if "gamma" in self.inputs and "x" in self.inputs and "var" not in self.inputs:
-            _, var = moments(self.balls, self.exact["x"])
-            values.append(np.abs(balls.midpoint(var) + self.epsilon).reshape(-1))
+            _, var = moments(self.namespace, self.exact["x"])
+            values.append(np.abs(self.arithmetic.midpoint(var) + self.epsilon).reshape(-1))
         sizes = np.concatenate(values)
         return bool(np.any((sizes > 0) & (sizes < least)))
 
@@ -326,19 +347,6 @@ def _stacked(rounded: Any) -> rounding.Rounded:
     return rounding.Rounded(rounded[0].model, *(np.stack(part) for part in parts))
 
 
-def _expectation(certain: Any, rounded: rounding.Rounded) -> Expectation:
-    scale = np.asarray(rounded.error, dtype=np.float64)
-    scale = np.where(np.isnan(scale), np.inf, scale)
-    value = balls.nearest(certain, scale)
-    scale = np.where(np.isnan(value), np.inf, scale)
-    return Expectation(value, np.vectorize(_rounded_up, otypes=[np.float64])(scale))
-
-
-def _rounded_up(scale: float) -> float:
-    """Three significant decimal digits: a scale needs no more, and files stay small."""
-    return float(_UPWARD.create_decimal_from_float(scale)) if np.isfinite(scale) else scale
-
-
 def _overflow(
     reference: Mapping[str, Expectation],
     rounded: Mapping[str, rounding.Rounded],
@@ -377,7 +385,7 @@ def _beyond(
 
 
 def _roundoff(
-    reference: Mapping[str, Expectation], inputs: Mapping[str, np.ndarray], precision: Precision
+    reference: Mapping[str, Expectation], gamma: np.ndarray, beta: np.ndarray, precision: Precision
 ) -> dict[str, Expectation]:
     """Zero variance and epsilon 0: the rounding error of the mean is all that is left to normalize.
 
@@ -385,12 +393,10 @@ def _roundoff(
     """
     y = reference["y"]
     undefined = np.isnan(y.value)
-    scale = np.abs(inputs["gamma"]) / (2 * precision.working.unit_roundoff)
+    scale = np.abs(gamma) / (2 * precision.working.unit_roundoff)
     return {
         **reference,
-        "y": Expectation(
-            np.where(undefined, inputs["beta"], y.value), np.where(undefined, scale, y.scale)
-        ),
+        "y": Expectation(np.where(undefined, beta, y.value), np.where(undefined, scale, y.scale)),
     }
 
 

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from conformance import __version__
-from conformance.commands import cases, ci, report, run
+from conformance.commands import cases, ci, explain, report, run
 from conformance.errors import UserError
 
-_GROUPS = (run, report, ci, cases)
+_GROUPS = (run, report, ci, cases, explain)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

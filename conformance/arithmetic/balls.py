@@ -6,6 +6,7 @@ The namespace functions take object arrays of `flint.arb`
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,10 @@ square = np.square
 tanh = np.tanh
 exp = np.exp
 
+MOST_VALUES = 1500
+"""A channel of more is to be collapsed to its distinct values."""
+
+_UPWARD = decimal.Context(prec=3, rounding=decimal.ROUND_CEILING)
 _to_ball = np.frompyfunc(lambda number: arb(float(number)), 1, 1)
 _larger = np.frompyfunc(lambda a, b: arb(a).max(arb(b)), 2, 1)
 _single = np.frompyfunc(lambda ball: arb(float(np.float32(float(ball.mid())))), 1, 1)
@@ -90,3 +95,12 @@ def nearest(balls: Any, magnitude: np.ndarray) -> np.ndarray:
     if not np.all(zero | sharp | ~finite):
         raise Uncertain("a ball is wider than 2**-20 ulp of its midpoint")
     return np.where(finite, np.where(zero, 0.0, value), np.nan)
+
+
+def short(scale: np.ndarray) -> np.ndarray:
+    """Scales rounded up to three decimal digits: they need no more, and files stay small."""
+    return np.vectorize(_rounded_up, otypes=[np.float64])(scale)
+
+
+def _rounded_up(scale: float) -> float:
+    return float(_UPWARD.create_decimal_from_float(scale)) if np.isfinite(scale) else scale

@@ -84,9 +84,9 @@ class Rounded:
     def ndim(self) -> int:
         return np.ndim(self.value)
 
-    def __getitem__(self, rows: slice) -> Rounded:
+    def __getitem__(self, places: slice | tuple[np.ndarray, ...]) -> Rounded:
         parts = (self.value, self.error, self.floor, self.peak)
-        return Rounded(self.model, *(part[rows] for part in parts))
+        return Rounded(self.model, *(np.broadcast_to(part, self.shape)[places] for part in parts))
 
     def _result(self, value: Any, carried: Any, floor: Any, *operands: Rounded) -> Rounded:
         peak = abs(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -81,6 +82,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _tool() -> ModuleType:
     try:
+        importlib.import_module("flint")
         from conformance.catalogue import build
     except ModuleNotFoundError as error:
         raise UserError(
