@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from conformance import __version__
-from conformance.commands import cases, report, run
+from conformance.commands import cases, recipes, report, run
 from conformance.errors import UserError
 
-_GROUPS = (run, report, cases)
+_GROUPS = (run, report, cases, recipes)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

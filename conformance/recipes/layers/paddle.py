@@ -1,0 +1,79 @@
+"""PaddlePaddle: paddle.nn.BatchNorm1D and 2D."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from conformance.implementations.paddle import BatchNormByRank
+from conformance.recipes.layer import Called, Layer, State
+
+
+def start() -> None:
+    warnings.filterwarnings("ignore", message="When training, we now always track")
+    BatchNormByRank().start()
+
+
+def make(state: State, rank: int, axis: int) -> Any:
+    import paddle
+
+    kind = {2: paddle.nn.BatchNorm1D, 4: paddle.nn.BatchNorm2D}[rank]
+    data_format = {2: "NC", 4: "NHWC" if axis == -1 else "NCHW"}[rank]
+    layer = kind(
+        len(state.gamma),
+        epsilon=state.epsilon,
+        momentum=1 - state.rate,
+        data_format=data_format,
+    ).to(dtype=state.gamma.dtype.name)
+    arrays = {
+        "weight": state.gamma,
+        "bias": state.beta,
+        "_mean": state.mean,
+        "_variance": state.var,
+    }
+    layer.set_state_dict({name: paddle.to_tensor(array) for name, array in arrays.items()})
+    return layer
+
+
+def read(layer: Any) -> State:
+    return State(
+        gamma=layer.weight.numpy(),
+        beta=layer.bias.numpy(),
+        mean=layer._mean.numpy(),
+        var=layer._variance.numpy(),
+        epsilon=layer._epsilon,
+        rate=1 - layer._momentum,
+    )
+
+
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+    import paddle
+
+    (layer.train if training else layer.eval)()
+    tensor = paddle.to_tensor(x, stop_gradient=False)
+    y = layer(tensor)
+    wanted = [tensor, layer.weight, layer.bias]
+    dx, dgamma, dbeta = paddle.grad(y, wanted, paddle.to_tensor(dy))
+    return layer, y.numpy(), (dx.numpy(), dgamma.numpy(), dbeta.numpy())
+
+
+LAYER = Layer(
+    name="paddle",
+    title="PaddlePaddle",
+    code="paddle.nn.BatchNorm2D",
+    implementation=BatchNormByRank,
+    names={"gamma": "weight", "beta": "bias", "mean": "_mean", "var": "_variance"},
+    epsilon="epsilon",
+    momentum="momentum",
+    training="layer.train()",
+    inference="layer.eval()",
+    axis="data_format",
+    float64='`layer.to(dtype="float64")`; epsilon stays a float32',
+    remains={"rows-float64": "epsilon is an attribute of its kernel, and that is a float32"},
+    start=start,
+    make=make,
+    read=read,
+    call=call,
+)
