@@ -68,7 +68,7 @@ def first(kind: Kind) -> State:
 
 
 def batches(kind: Kind, numbers: Sequence[int]) -> list[Batch]:
-    """The batches with these numbers. Means are within two standard deviations of 0."""
+    """The batches with these numbers. Means are within one standard deviation of 0."""
     return [Batch(_values(kind, 2 * n, 1.0), _values(kind, 2 * n + 1, 0.25)) for n in numbers]
 
 
@@ -77,5 +77,5 @@ def _values(kind: Kind, number: int, scale: float) -> np.ndarray:
     random = Random(seed=2026 + number, bits=_BITS, offset=-(2 ** (_BITS - 1)), exponent=1 - _BITS)
     values = random.values(int(np.prod(kind.shape))).reshape(kind.shape)
     channel = np.arange(CHANNELS)
-    spread, mean = 2.0 ** (channel % 3), (channel - 2.5) / 2 + number / 16
+    spread, mean = 2.0 ** (channel % 3), (channel - 2.5) / 8 + number / 64
     return (scale * spread * (values + mean)).astype(kind.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,10 +54,7 @@ def _page(pairs: Sequence[Pair], versions: Mapping[str, str]) -> Iterator[str]:
 
 
 def _introduction(versions: Mapping[str, str]) -> Iterator[str]:
-    state = inspect.getsource(State).partition('"""')[2].partition('"""')
-    fields = [
-        line.strip() for line in state[2].splitlines() if line.startswith("    ") and ": " in line
-    ]
+    fields = ", ".join(f"{one.name}: {one.type}" for one in dataclasses.fields(State))
     yield "# Porting recipes for batch normalization"
     yield ""
     yield (
@@ -82,8 +79,10 @@ def _introduction(versions: Mapping[str, str]) -> Iterator[str]:
     yield ""
     yield f"Run with {', '.join(f'{name} {version}' for name, version in versions.items())}."
     yield ""
-    yield "The functions shown can be called: `conformance.recipes.layers.torch.LAYER.read(layer)` gives a `State` with the fields"
-    yield f"`{'`, `'.join(fields[:7])}`."
+    yield (
+        "The functions shown can be called: `conformance.recipes.layers.torch.LAYER.read(layer)` gives a "
+        f"`conformance.recipes.layer.State({fields})`, where rate is the weight of a new batch, and `make` takes one."
+    )
     yield ""
 
 

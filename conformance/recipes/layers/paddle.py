@@ -10,6 +10,8 @@ import numpy as np
 from conformance.implementations.paddle import BatchNormByRank
 from conformance.recipes.layer import Called, Layer, State
 
+_ATTRIBUTES = "epsilon and momentum are attributes of its kernel, and those are float32"
+
 
 def start() -> None:
     warnings.filterwarnings("ignore", message="When training, we now always track")
@@ -43,8 +45,8 @@ def read(layer: Any) -> State:
         beta=layer.bias.numpy(),
         mean=layer._mean.numpy(),
         var=layer._variance.numpy(),
-        epsilon=layer._epsilon,
-        rate=1 - layer._momentum,
+        epsilon=float(np.float32(layer._epsilon)),  # as its kernel takes it
+        rate=1 - float(np.float32(layer._momentum)),
     )
 
 
@@ -70,8 +72,8 @@ LAYER = Layer(
     training="layer.train()",
     inference="layer.eval()",
     axis="data_format",
-    float64='`layer.to(dtype="float64")`; epsilon stays a float32',
-    remains={"rows-float64": "epsilon is an attribute of its kernel, and that is a float32"},
+    float64=f'`layer.to(dtype="float64")`; but {_ATTRIBUTES}',
+    remains={"rows-float64": _ATTRIBUTES},
     start=start,
     make=make,
     read=read,
