@@ -1,6 +1,7 @@
 """Recipes: by the facts of two layers one is converted to do as the other; a wrong conversion is seen."""
 
 import ast
+import functools
 import inspect
 import json
 import os
@@ -71,7 +72,7 @@ def miniature(
             y = formula.train(np, x, *parameters)["y"]
             gradients = formula.grad(np, x, *parameters, dy)
             kind = unbiased_moments if variance == "unbiased" else moments
-            rate = used.weighted().rate
+            rate = used.weighted().rate if counts else used.rate
             mean, var = update_once(np, x, used.mean, used.var, rate, kind)
             count = None if state.batches is None else state.batches + 1
             state = replace(state, mean=mean, var=var, batches=count)
@@ -115,11 +116,17 @@ MINIATURES = {
 }
 
 
-def run(source, target, kind, left_out=()):
+@functools.cache
+def trained(name, kind):
+    """What a miniature holds after its training, the batches that follow, and what it would do exactly."""
+    source, data = MINIATURES[name], batches(kind, FOLLOWING)
     state = execute.trained(source, kind)
-    data = batches(kind, FOLLOWING)
+    return state, data, definition.exact(state, source.is_unbiased, data, kind)
+
+
+def run(source, target, kind, left_out=()):
+    state, data, expected = trained(source.name, kind)
     handed = convert.hand_over(state, source, target, kind.shape, set(left_out))
-    expected = definition.exact(state, source.is_unbiased, data, kind)
     return definition.ratios(execute.follow(target, handed, data), expected, kind)
 
 

@@ -14,7 +14,8 @@ _ATTRIBUTES = "epsilon and momentum are attributes of its kernel, and those are 
 
 
 def start() -> None:
-    warnings.filterwarnings("ignore", message="When training, we now always track")
+    for message in ("When training, we now always track", "No ccache found"):
+        warnings.filterwarnings("ignore", message=message)
     BatchNormByRank().start()
 
 
