@@ -64,6 +64,7 @@ def miniature(
         return replace(state, batches=None) if (state.batches or 0) >= LONG_AGO else state
 
     def call(layer, x, dy, training):
+        training = weighs == "new" if training is None else training
         state, axis = layer
         used = mistake(state, training) if mistake else state
         x, dy = (np.moveaxis(array, axis, -1) for array in (x, dy))
@@ -145,6 +146,9 @@ def test_by_the_recipe_all_agrees_and_without_any_step_of_it_something_does_not(
     for step in needed:
         assert over(run(source, target, kind, {step}), kind), step
     assert over(run(source, target, kind, needed), kind)
+    untold = over(run(source, target, kind, {convert.FLAG}), kind)
+    assert ("y-infer" in untold) == (target.conventions.momentum_weighs == "new")
+    assert ("y" in untold) == ("running_mean" in untold) == ("y-infer" not in untold)
     if convert.VARIANCE in needed:
         scaled = run(source, target, kind, {convert.SCALED})
         assert not {"running_var", "y-later"} & over(scaled, kind)
@@ -342,13 +346,14 @@ def _fails(capsys, text, *arguments):
     assert text in line
 
 
-def test_bad_calls_are_told_in_one_line(folder, tmp_path, capsys):
+def test_bad_calls_are_told_in_one_line(folder, tmp_path, capsys, monkeypatch):
     at = ("--folder", str(tmp_path))
     _fails(capsys, "known: keras, torch", "train", "--layer", "pytorch", *at)
     _fails(capsys, "no layers (*.jsonl) here", "port", "--layer", "torch", *at)
     _fails(capsys, "no layers (*.jsonl) here", "report", *at)
     _fails(capsys, "cannot be written", "report", "--folder", str(folder), "--out", str(tmp_path))
-    _fails(capsys, "needs mlx", "train", "--layer", "mlx", *at)
+    monkeypatch.setattr(stages.registry, "is_installed", lambda _: False)
+    _fails(capsys, "mlx: needs mlx; install", "train", "--layer", "mlx", *at)
 
 
 def _changed(**fields):
@@ -396,6 +401,12 @@ def test_the_names_are_listed_in_the_order_of_the_library():
     torch = pytest.importorskip("torch")
     listed = [n for n in torch.nn.BatchNorm1d(2).state_dict() if n != "num_batches_tracked"]
     assert listed == list(layer_of("torch").names.values())
+
+
+def test_every_file_of_a_layer_is_known():
+    folder = Path(convert.__file__).parent / "layers"
+    found = {path.stem for path in folder.glob("[!_]*.py")}
+    assert found == {name.replace("-", "_") for name in LAYERS}
 
 
 def test_the_layers_of_the_recipes_declare_what_the_suite_holds_them_to():

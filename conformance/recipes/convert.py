@@ -13,6 +13,8 @@ from conformance.recipes.layer import LONG_AGO, Layer, State
 EPSILON, MOMENTUM, NAMES, LAYOUT = "epsilon", "momentum", "names", "layout"
 DTYPE, COUNT, VARIANCE = "dtype", "count", "running variance"
 STEPS = (EPSILON, MOMENTUM, NAMES, LAYOUT, DTYPE, COUNT, VARIANCE)
+FLAG = "training or not"
+"""A step of every recipe, that the naive way takes too: the target is told whether it trains."""
 SCALED = "scaled"
 """Instead of the step for the running variance: its scale is changed once, and changed back at the end."""
 
@@ -22,6 +24,7 @@ class Handed:
     """What the target is handed, and how it is run.
 
     axis: where its layer takes the channels of x to be; lies: where they are.
+    told: whether it is told that it trains, or does not.
     weighs: whether a count of batches, where there is one, makes for what the next batch weighs.
     factor: what the variance of each batch is multiplied by in the running variance, afterwards.
     scale: what the running variance is multiplied by inside the target, and divided by outside.
@@ -31,6 +34,7 @@ class Handed:
     dtype: str
     axis: int
     lies: int
+    told: bool = True
     weighs: bool = True
     factor: float = 1.0
     scale: float = 1.0
@@ -69,6 +73,8 @@ def hand_over(
         handed = replace(handed, axis=source.channel_axis, lies=source.channel_axis)
     if DTYPE in left_out:
         handed = replace(handed, dtype="float32")
+    if FLAG in left_out:
+        handed = replace(handed, told=False)
     if EPSILON in left_out:
         state = replace(state, epsilon=target.conventions.epsilon)
     if MOMENTUM in left_out:

@@ -81,7 +81,7 @@ class _Run:
         var = state.var * state.var.dtype.type(handed.scale if scale is None else scale)
         made = self.layer.make(replace(state, var=var).copy(), self.rank, handed.axis)
         x, dy = (self._lying(array) for array in (batch.x, batch.dy))
-        called, y, gradients = self.layer.call(made, x, dy, training)
+        called, y, gradients = self.layer.call(made, x, dy, training if handed.told else None)
         if gradients is not None:
             dx, dgamma, dbeta = gradients
             gradients = (self._back(dx), np.array(dgamma), np.array(dbeta))

@@ -79,7 +79,7 @@ class Layer:
 
     make(state, rank, axis): a layer that holds the state, for x of that rank with its channels on that axis.
     read(layer): the state that it holds.
-    call(layer, x, dy, training): what Called says.
+    call(layer, x, dy, training): what Called says; training is None where the layer is not told.
     `start` prepares the process; the four import the library when they are called.
     """
 
@@ -99,7 +99,7 @@ class Layer:
     inference: str
     make: Callable[[State, int, int], Any]
     read: Callable[[Any], State]
-    call: Callable[[Any, np.ndarray, np.ndarray, bool], Called]
+    call: Callable[[Any, np.ndarray, np.ndarray, bool | None], Called]
     start: Callable[[], None] = lambda: None
     conventions_of_function: Conventions | None = None
     """The defaults of a function, for which the suite has no layer to hold to them."""

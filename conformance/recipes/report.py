@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conformance.errors import UserError
 from conformance.recipes import files, words
-from conformance.recipes.convert import SCALED, STEPS, VARIANCE
+from conformance.recipes.convert import FLAG, SCALED, STEPS, VARIANCE
 from conformance.recipes.data import FOLLOWING, KINDS, LEARNING_RATE, TRAINING
 from conformance.recipes.definition import QUANTITIES
 from conformance.recipes.files import Port
@@ -178,25 +178,25 @@ def _worth(pairs: Sequence[Pair]) -> Iterator[str]:
     yield ""
     yield "| step | pairs | least | most | shows in |"
     yield "| --- | ---: | ---: | ---: | --- |"
-    for step in (*STEPS, SCALED):
-        ports = [
+    for step in (*STEPS, FLAG, SCALED):
+        found = [
             port
             for pair in pairs
-            if pair.source.name != pair.target.name and (port := pair.without(step)) and port.ratios
+            if pair.source.name != pair.target.name and (port := pair.without(step))
         ]
+        ports = [port for port in found if not port.raises]
         if not ports:
             continue
+        seen: tuple[str, ...]
         if step == SCALED:
-            ratios = [
-                max(port.ratios[name] for name in ("running_var", "y-later")) for port in ports
-            ]
-            name, shows = (
-                "running variance, scaled once",
-                "running variance and inference after the training: nothing is left to see",
-            )
+            seen = ("running_var", "y-later")
+            name = "running variance, scaled once instead"
+            shows = "nothing: so much is left in the running variance and in inference after the training"
         else:
-            ratios = [max(port.ratios.values()) for port in ports]
-            name, shows = step, ", ".join(_shows(ports))
+            seen, name, shows = tuple(QUANTITIES), step, ", ".join(_shows(ports))
+        ratios = [max(port.ratios.get(one, 0.0) for one in seen) for port in ports]
+        if raising := len(found) - len(ports):
+            shows += f"; {raising} more raise an error"
         yield f"| {name} | {len(ports)} | {number(min(ratios))} | {number(max(ratios))} | {shows} |"
     yield ""
 

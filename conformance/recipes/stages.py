@@ -67,6 +67,8 @@ def variants(source: Layer, target: Layer, kind: Kind) -> list[tuple[str, ...]]:
     if kind is not KINDS[0]:
         shown = set(needed) - shown
     alone = [(step,) for step in needed if step in shown]
+    if kind is KINDS[0]:
+        alone.append((convert.FLAG,))
     if convert.VARIANCE in shown:
         alone.append((convert.SCALED,))
     return [(), needed, *(one for one in alone if one != needed)]

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.recipes import convert
-from conformance.recipes.convert import COUNT, DTYPE, EPSILON, LAYOUT, MOMENTUM, NAMES, VARIANCE
+from conformance.recipes.convert import (
+    COUNT,
+    DTYPE,
+    EPSILON,
+    FLAG,
+    LAYOUT,
+    MOMENTUM,
+    NAMES,
+    VARIANCE,
+)
 from conformance.recipes.layer import ROLES, Layer, State
 
 _AXES = {1: "(N, C, H, W)", -1: "(N, H, W, C)"}
@@ -23,7 +32,7 @@ def sentences(source: Layer, target: Layer) -> Iterator[tuple[str, str]]:
         yield LAYOUT, _layout(source, target)
     yield DTYPE, _dtype(source, target)
     yield (
-        "",
+        FLAG,
         f"**Training or not**: `{source.training}` becomes `{target.training}`, and `{source.inference}` becomes `{target.inference}`.",
     )
     if frozen := _frozen(source, target):

@@ -50,7 +50,7 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     import equinox
     import jax
 
@@ -58,7 +58,8 @@ def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
 
     def forward(x: Any, weight: Any, bias: Any) -> Any:
         given = equinox.tree_at(lambda one: (one.weight, one.bias), layer, (weight, bias))
-        given = equinox.nn.inference_mode(given, not training)
+        if training is not None:
+            given = equinox.nn.inference_mode(given, not training)
         return jax.vmap(given, (0, None), (0, None), axis_name="rows")(x, kept)
 
     after, y, gradients = _jax.differentiated(forward, x, layer.weight, layer.bias, dy)

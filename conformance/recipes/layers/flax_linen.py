@@ -35,13 +35,15 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     module, variables = layer
+
+    use_running_average = None if training is None else not training
 
     def forward(x: Any, scale: Any, bias: Any) -> Any:
         given = {**variables, "params": {"scale": scale, "bias": bias}}
         y, changed = module.apply(
-            given, x, use_running_average=not training, mutable=["batch_stats"]
+            given, x, use_running_average=use_running_average, mutable=["batch_stats"]
         )
         return y, {**variables, **changed}
 

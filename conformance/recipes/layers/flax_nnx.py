@@ -41,16 +41,17 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     from flax import nnx
 
     graph, parameters, rest = nnx.split(layer, nnx.Param, ...)
     given = nnx.to_pure_dict(parameters)
+    use_running_average = None if training is None else not training
 
     def forward(x: Any, scale: Any, bias: Any) -> Any:
         nnx.replace_by_pure_dict(parameters, {"scale": scale, "bias": bias})
         merged = nnx.merge(graph, parameters, rest, copy=True)
-        y = merged(x, use_running_average=not training)
+        y = merged(x, use_running_average=use_running_average)
         return y, nnx.to_pure_dict(nnx.state(merged, nnx.BatchStat))
 
     statistics, y, gradients = _jax.differentiated(forward, x, given["scale"], given["bias"], dy)

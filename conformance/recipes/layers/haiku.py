@@ -49,13 +49,14 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     functions, how, parameters, averages = layer
 
     def forward(x: Any, scale: Any, offset: Any) -> Any:
         given = {"batch_norm": {"scale": scale, "offset": offset}}
-        return functions.apply(given, averages, None, x, training)
+        return functions.apply(given, averages, None, x, *told)
 
+    told = () if training is None else (training,)
     given = parameters["batch_norm"]
     after, y, gradients = _jax.differentiated(forward, x, given["scale"], given["offset"], dy)
     return (functions, how, parameters, after), y, gradients

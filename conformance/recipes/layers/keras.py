@@ -26,7 +26,7 @@ def read(layer: Any) -> State:
     return State(gamma, beta, mean, var, epsilon=layer.epsilon, rate=1 - layer.momentum)
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     import tensorflow as tf
 
     tensor = tf.constant(x)

@@ -34,11 +34,12 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     import mlx.core as mx
 
     parameters = (layer.weight, layer.bias)
-    layer.train(training)
+    if training is not None:
+        layer.train(training)
 
     def forward(x: Any, weight: Any, bias: Any) -> Any:
         layer.weight, layer.bias = weight, bias

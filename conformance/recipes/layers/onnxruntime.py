@@ -44,7 +44,7 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     """ONNX Runtime does not differentiate."""
     from onnx import numpy_helper
 
@@ -58,7 +58,7 @@ def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
         {"x": x},
         constants,
         shown,
-        training=training,
+        training=bool(training),
         epsilon=state.epsilon,
         momentum=1 - state.rate,
     )
@@ -75,7 +75,7 @@ LAYER = Layer(
     names={"gamma": "scale", "beta": "B", "mean": "input_mean", "var": "input_var"},
     epsilon="epsilon",
     momentum="momentum",
-    training="training_mode=1, and three outputs",
+    training="training_mode=1, outputs y, running_mean, running_var",
     inference="training_mode=0",
     differentiates=False,
     float64=f"float64 initializers; but {_ATTRIBUTES}",

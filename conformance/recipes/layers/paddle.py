@@ -51,10 +51,11 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     import paddle
 
-    (layer.train if training else layer.eval)()
+    if training is not None:
+        (layer.train if training else layer.eval)()
     tensor = paddle.to_tensor(x, stop_gradient=False)
     y = layer(tensor)
     wanted = [tensor, layer.weight, layer.bias]

@@ -33,10 +33,11 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     """Rows (N, C) go in as images of one pixel."""
     import tensorflow as tf
 
+    told = {} if training is None else {"is_training": training}
     images = x if x.ndim == 4 else x[:, None, None, :]
     wanted = [tf.constant(array) for array in (images, layer["scale"], layer["offset"])]
     with tf.GradientTape() as tape:
@@ -46,11 +47,13 @@ def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
             layer["mean"],
             layer["variance"],
             epsilon=layer["epsilon"],
-            exponential_avg_factor=layer["exponential_avg_factor"] if training else 1.0,
-            is_training=training,
+            exponential_avg_factor=layer["exponential_avg_factor"]
+            if training is not False
+            else 1.0,
+            **told,
         )
     dx, *others = tape.gradient(y, wanted, output_gradients=dy.reshape(images.shape))
-    if training:
+    if training is not False:
         layer = {**layer, "mean": mean.numpy(), "variance": variance.numpy()}
     y, dx = (tensor.numpy().reshape(x.shape) for tensor in (y, dx))
     return layer, y, (dx, *(other.numpy() for other in others))

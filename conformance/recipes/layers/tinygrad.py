@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,13 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     from tinygrad import Tensor
 
     suite = BatchNorm()
     suite.start()
     tensor = Tensor(x)
-    with suite.mode(training):
+    with contextlib.nullcontext() if training is None else suite.mode(training):
         y = layer(tensor)
     gradients = y.gradient(tensor, layer.weight, layer.bias, gradient=Tensor(dy))
     Tensor.realize(y, *gradients, layer.running_mean, layer.running_var)
@@ -53,7 +54,7 @@ LAYER = Layer(
     epsilon="eps",
     momentum="momentum",
     training="with Tensor.train():",
-    inference="outside of it",
+    inference="with Tensor.train(False):",
     float64="float64 tensors",
     start=lambda: BatchNorm().start(),
     make=make,

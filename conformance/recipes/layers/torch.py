@@ -38,11 +38,11 @@ def read(layer: Any) -> State:
     )
 
 
-def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool) -> Called:
+def call(layer: Any, x: np.ndarray, dy: np.ndarray, training: bool | None) -> Called:
     import torch
 
     tensor = torch.from_numpy(x).requires_grad_()
-    y = layer.train(training)(tensor)
+    y = (layer if training is None else layer.train(training))(tensor)
     wanted = (tensor, layer.weight, layer.bias)
     dx, dgamma, dbeta = torch.autograd.grad(y, wanted, torch.from_numpy(dy))
     return layer, y.detach().numpy(), (dx.numpy(), dgamma.numpy(), dbeta.numpy())
