@@ -205,6 +205,12 @@ def _ported(monkeypatch, folder, source, target):
     return stages.port(target.name, folder)[1]
 
 
+def test_what_is_not_as_recorded_is_told_and_fails(monkeypatch, capsys):
+    monkeypatch.setattr(stages, "port", lambda name, folder: (folder / name, [f"{name}: differs"]))
+    assert main(["recipes", "port", "--layer", "torch"]) == 1
+    assert "NOT AS RECORDED torch: differs\n" in capsys.readouterr().out
+
+
 def test_the_correction_of_the_running_variance_is_exact():
     old, rate, factor = Fraction(3, 7), Fraction(1, 5), Fraction(16, 15)
     batch = Fraction(11, 9)
