@@ -30,6 +30,18 @@ FORMULA = (
     "torch.nn.functional.batch_norm",
     "jax.numpy-jit",
 )
+RECIPES = {
+    "keras": ("keras",),
+    "torch": ("torch",),
+    "flax": ("flax-linen", "flax-nnx"),
+    "tensorflow": ("tensorflow",),
+    "onnxruntime": ("onnxruntime",),
+    "haiku": ("haiku",),
+    "equinox": ("equinox",),
+    "paddle": ("paddle",),
+    "mlx": ("mlx",),
+    "tinygrad": ("tinygrad",),
+}
 RESULTS = Path("reports/results")
 
 nox.needs_version = ">=2024.4.15"
@@ -71,6 +83,20 @@ for name in FRAMEWORKS:
     nox.session(run_framework, name=name)
 
 
+@nox.session(venv_backend="none")
+def recipes(session: nox.Session) -> None:
+    """Train a layer in each framework's environment, take it over in all others, and make the page."""
+    pythons = {name: Path(".nox") / name / "bin" / "python" for name in RECIPES}
+    if missing := [name for name, python in pythons.items() if not python.exists()]:
+        session.error(f"run the sessions that make their environments first: {' '.join(missing)}")
+    for stage in ("train", "port"):
+        for name, layers in RECIPES.items():
+            how = [f"--layer={layer}" for layer in layers]
+            command = [str(pythons[name]), "-m", "conformance", "recipes", stage, *how]
+            session.run(*command, external=True)
+    session.run(str(pythons["torch"]), "-m", "conformance", "recipes", "report", external=True)
+
+
 @nox.session
 def gpu(session: nox.Session) -> None:
     """All that runs on an NVIDIA GPU, if there is one; what the frameworks need is installed."""
@@ -92,7 +118,7 @@ def report(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests of the suite itself, and a conformance run of the formula in each of the four frameworks."""
-    install(session, "all", "test")
+    install(session, "all", "test", "onnxruntime")
     session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
     session.run("bnconf", "run", *(f"--impl={name}" for name in FORMULA))
 
