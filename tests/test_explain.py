@@ -289,6 +289,24 @@ def test_both_departures_are_told_and_mended():
     assert any("eps=" in line for line in explained.advice)
 
 
+def test_what_single_pass_variance_might_lose_hides_no_mistake():
+    torch = pytest.importorskip("torch")
+    x = tensors()["x"] + np.float32(100)
+    y = torch_norm(x=torch.tensor(x), epsilon=1e-3)
+    explained = conformance.explain(**{**pick(*AFFINE), "x": x}, y=y, epsilon=1e-5, layout=1)
+    assert explained.name == "epsilon-0.001"
+
+
+def test_what_a_long_sum_might_lose_hides_no_mistake():
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(4).standard_normal((64, 2, 32, 32)).astype(np.float32)
+    one, none = torch.ones(2), torch.zeros(2)
+    y = torch_norm(x=torch.tensor(x), gamma=one, beta=none)
+    explained = conformance.explain(x=x, y=y, epsilon=1e-4, layout=1)
+    assert explained.findings[0].ratio < explained.findings[0].limit
+    assert explained.name == "epsilon-1e-05"
+
+
 def test_frameworks_that_agree_differ_by_rounding_alone():
     given = pick(*AFFINE)
     tensorflow = np.moveaxis(keras_style(np.moveaxis(given["x"], 1, -1), epsilon=1e-5), -1, 1)
@@ -490,6 +508,17 @@ def test_tensors_of_frameworks_are_taken_as_they_are():
     y = torch.nn.functional.batch_norm(given["x"], None, None, given["gamma"], given["beta"], True)
     assert y.dtype == torch.bfloat16
     assert conformance.explain(**given, y=y, epsilon=1e-5).verdict == "conforms"
+
+
+def test_numpy_alone_will_do():
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('flint', 'ml_dtypes', 'jinja2', 'jsonschema')));"
+        "import numpy as np, conformance; x = np.random.default_rng(0).standard_normal((16, 5));"
+        "y = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3);"
+        "print(conformance.explain(x=x, y=y).verdict, conformance.explain(x=x, y=y.astype('f2')).verdict)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["conforms", "conforms"]
 
 
 def test_importing_the_package_brings_nothing_of_this():

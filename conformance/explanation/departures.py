@@ -140,18 +140,21 @@ def _precision(outputs: Mapping[str, np.ndarray], reading: Reading) -> Iterator[
     own = PRECISIONS[reading.precision]
     for name in ("float32", "float16", "bfloat16"):
         narrow = PRECISIONS[name]
-        if narrow.digits >= own.digits or (name == "bfloat16" and not HAS_BFLOAT16):
+        is_own = narrow is own and reading.tensors["x"].dtype.itemsize > own.dtype.itemsize
+        if (narrow.digits >= own.digits and not is_own) or (
+            name == "bfloat16" and not HAS_BFLOAT16
+        ):
             continue
-        comes_out = all(holds(a, name) for key, a in outputs.items() if key in IN_LAYOUT)
+        comes_out = is_own or all(holds(a, name) for key, a in outputs.items() if key in IN_LAYOUT)
         for which, what in ((None, "all that goes in"), (("x", "dy"), "x"), ((), "nothing else")):
+            if which == () and (is_own or not comes_out):
+                continue
             inside = {
                 key: a.astype(narrow.dtype).astype(own.dtype)
                 if which is None or key in which
                 else a
                 for key, a in reading.tensors.items()
             }
-            if not comes_out and which == ():
-                continue
             rounded = f"{what}{' and what comes out' if comes_out else ''} rounded to it"
             if which == ():
                 rounded = "what comes out rounded to it"
