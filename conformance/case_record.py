@@ -194,8 +194,9 @@ def _check_attributes(operation: str, attributes: Mapping[str, Any], where: str)
             refuse(where, "batches and rates must be as many, and batches whole numbers")
         if not all(type(rate) in (int, float) and 0 <= rate <= 1 for rate in rates):
             refuse(where, "rates must be numbers from 0 to 1")
-    if not all(isinstance(name, str) for name in attributes.get("preceded_by", ())):
-        refuse(where, "preceded_by must be a list of ids")
+    earlier = attributes.get("preceded_by")
+    if earlier is not None and not (earlier and all(isinstance(name, str) for name in earlier)):
+        refuse(where, "preceded_by must be a list of ids, one at least")
 
 
 def _check_expected(

@@ -26,6 +26,7 @@ MOST_NUMBERS = 2**28
 MOST_HELD = 2**24
 """Of them, in the arrays that are made at once."""
 
+_FORMULA = re.compile(r"[a-z0-9.-]{1,200}")
 _FAMILY = re.compile(r"[a-z0-9-]{1,100}")
 
 _ENVELOPE = {
@@ -142,8 +143,10 @@ def _read_formulas(records: dict[str, Any], where: str) -> dict[str, Named]:
     for key, record in records.items():
         here = f"{where}: formulas.{key[:200]}"
         check_fields(record, {"name": str, "verdict": str, "meaning": str}, here)
-        if key == "reference" or not (NAME.fullmatch(key) and NAME.fullmatch(record["name"])):
-            refuse(here, "key and name must be of letters, digits and . + -, and not `reference`")
+        if key == "reference" or not NAME.fullmatch(key):
+            refuse(here, "a formula's key must be of letters, digits and . + -, and not reference")
+        if not _FORMULA.fullmatch(record["name"]):
+            refuse(here, "a formula's name must be of a-z, digits and . -")
         if record["verdict"] not in (CONVENTION, POLICY, INACCURATE, WRONG):
             refuse(here, f"unknown verdict {shown(record['verdict'])}")
         formulas[key] = Named(key, record["name"], record["verdict"], record["meaning"])
@@ -158,8 +161,13 @@ def _read_notes(records: dict[str, Any], where: str) -> dict[str, tuple[str, ...
         if not NAME.fullmatch(flag):
             refuse(here, "a flag must be of letters, digits and . + -")
         check_fields(record, {"effect": str, "policies": list, "links": list}, here)
-        if not all(isinstance(text, str) for text in record["policies"] + record["links"]):
-            refuse(here, "policies and links must be lists of strings")
+        policies, links = record["policies"], record["links"]
+        if not all(isinstance(text, str) and text.isprintable() for text in policies + links):
+            refuse(here, "policies and links must be lists of printable strings")
+        if not links or not all(link.startswith("https://") for link in links):
+            refuse(here, "links must be https addresses, one at least")
+        if len(set(policies)) != len(policies):
+            refuse(here, "a policy stands twice")
         for policy in set(record["policies"]) - {"raises", "nan"}:
             refuse(here, f"unknown policy {shown(policy)}; known: raises, nan")
         notes[flag] = tuple(record["policies"])

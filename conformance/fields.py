@@ -73,8 +73,8 @@ def check_fields(
             refuse(where, f"unknown field {shown(name)}")
         if not isinstance(content, kind) or isinstance(content, bool):
             refuse(where, f"{name} is of the wrong type ({type(content).__name__})")
-        if isinstance(content, str) and not content.isprintable():
-            refuse(where, f"the {name} must be one line of printable characters")
+        if isinstance(content, str) and not (content and content.isprintable()):
+            refuse(where, f"the {name} must be one line of printable characters, and not empty")
 
 
 def check_numbers(numbers: list[Any], where: str, named: Iterable[str] = NON_FINITE) -> None:

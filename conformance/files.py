@@ -14,14 +14,17 @@ def read_bytes(path: Path, most: int, refusal: type[UserError] = UserError) -> b
     A pipe is not opened, for it may never answer, and a device may never end.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise refusal(f"{path}: cannot be read: it is not a regular file; name a file")
+        if found.st_size > most:
+            raise refusal(f"{path}: holds more than the {most} bytes that are read; split it")
         with open(path, "rb") as file:
-            content = file.read(most + 1)
+            content = file.read(found.st_size + 1)
     except OSError as error:
         raise refusal(f"{path}: cannot be read: {error.strerror}; name another file") from None
-    if len(content) > most:
-        raise refusal(f"{path}: holds more than the {most} bytes that are read; split it")
+    if len(content) != found.st_size:
+        raise refusal(f"{path}: cannot be read: its size changed meanwhile; try again")
     return content
 
 
