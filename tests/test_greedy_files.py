@@ -17,6 +17,7 @@ from bad_files.timing import ends  # noqa: F401
 
 from conformance import cases, results
 from conformance.cases import cases_digest, load_cases
+from conformance.catalogue import build
 from conformance.deviations import load_deviations
 from conformance.errors import UserError
 from conformance.fields import LARGEST_FILE
@@ -254,3 +255,20 @@ def test_a_link_to_the_folder_and_one_within_it_are_followed(tmp_path):
     (tmp_path / "there" / f"{seeds.FAMILY}.json").symlink_to("hidden")
     (tmp_path / "here").symlink_to("there")
     assert list(load_cases(tmp_path / "here")) == ["seed/train"]
+
+
+def test_bad_files_are_not_certified(tmp_path):
+    """`bnconf cases verify` refuses as all others do, before the schema is looked at."""
+    path = special(tmp_path, "a file")
+    path.write_text("{")
+    schema = path.with_name("schema.json")
+    for text, words in (
+        ("{}", "seed.json: not a JSON file"),
+        ("[", "schema.json: not a JSON file"),
+    ):
+        schema.write_text(text)
+        with pytest.raises(UserError, match=words):
+            list(build.verify(path.parent))
+    schema.unlink()
+    with pytest.raises(UserError, match=r"schema\.json: cannot be read"):
+        list(build.verify(path.parent))

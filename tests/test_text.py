@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from conformance import summary
+from conformance.deviations import Record
 from conformance.errors import UserError
+from conformance.implementations import registry
 from conformance.report import anchor, cell, code
+from conformance.results import Header, Result, Run
+from conformance.run import Outcome
 from conformance.text import one_line, shown
 
 
@@ -55,3 +60,26 @@ def test_texts_are_escaped_for_markdown():
     assert code("a `b` ``c``") == "``` a `b` ``c`` ```"
     assert code("a") == "`a`"
     assert anchor("tf.nn.batch_norm x](y") == "tfnnbatch_norm-xy"
+
+
+def test_what_an_implementation_says_reaches_the_terminal_in_one_printable_line():
+    header = Header("0.1.0", "", {}, "3.11", "here", "cpu", None, {"mine": "numpy"})
+    message = "a\n\x1b]0;owned\x07 \u202eb" + "x" * 1000
+    result = Result("seed/a", "mine", "wrong", "raises", message=message)
+    record = Record((), {"mine": "numpy"}, {}, "cpu")
+    run = Run(header, [result])
+    text = summary.of(Outcome(run, {"mine": "f.py:A"}, "", record, (), (), True), None)
+    failure, *_ = text.split("\n")
+    assert failure.isprintable()
+    assert r"(a \x1b]0;owned\x07 \u202ebxxx" in failure
+    assert len(failure) < 500
+
+
+def test_a_function_in_a_file_of_an_unprintable_name_cannot_be_run(tmp_path):
+    """Its name would stand in results that then could not be read."""
+    path = tmp_path / "a\nb.py"
+    path.write_text("def batch_norm(Z, gamma, beta, epsilon): return Z\n")
+    with pytest.raises(UserError, match="name must be a printable string"):
+        registry.load(f"{path}:batch_norm")
+    path.rename(tmp_path / "ab.py")
+    assert registry.load(f"{tmp_path / 'ab.py'}:batch_norm").framework == "numpy"

@@ -22,7 +22,7 @@ _KINDS: dict[str, tuple[str, Callable[[Case], bool]]] = {
     "infer": ("layouts", lambda case: case["operation"] == "infer" and "memory" in case),
     "update": ("running-statistics", lambda case: len(case["batches"]) > 1),
     "grad-infer": ("gradients", lambda case: case["operation"] == "grad-infer"),
-    "dense": ("dense", lambda case: True),
+    "dense": ("dense", lambda case: len(set(case["inputs"]["w"]["shape"])) == 2),
     "layer": ("conventions", lambda case: case["operation"] == "infer"),
     "reject": ("reject", lambda case: "dtype" in case["inputs"]["x"]),
     "generated": ("typical", lambda case: "generator" in case["inputs"]["x"]),

@@ -16,7 +16,7 @@ def ends() -> Iterator[None]:
         raise TimeoutError("hangs")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(300)
+    signal.alarm(150)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
