@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,17 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import LAYER, LAYOUTS, MEMORY, Case, output_shapes
+from conformance.case import Case
+from conformance.case_record import NAME, read_case
 from conformance.errors import UserError
-from conformance.fields import check_fields, check_numbers, parse, refuse
-from conformance.formula import ACTIVATIONS
-from conformance.generator import Deferred
-from conformance.judge import ACCEPTABLE, INACCURATE, WRONG, Named
-from conformance.operations import IN_LAYOUT, OPERATIONS
-from conformance.precision import PRECISIONS
-from conformance.tensors import read_tensor
+from conformance.fields import LARGEST_FILE, check_fields, parse, refuse
+from conformance.files import read_bytes
+from conformance.judge import CONVENTION, INACCURATE, POLICY, WRONG, Named
+from conformance.text import shown
 
 SCHEMA = "batchnorm-conformance/cases/1"
+MOST_NUMBERS = 2**28
+"""In the inputs of one file, with those that are made when they are needed."""
+MOST_HELD = 2**24
+"""Of them, in the arrays that are made at once."""
+
+_FORMULA = re.compile(r"[a-z0-9.-]{1,200}")
+_FAMILY = re.compile(r"[a-z0-9-]{1,100}")
 
 _ENVELOPE = {
     "schema": str,
@@ -33,27 +39,6 @@ _ENVELOPE = {
     "formulas": dict,
     "cases": list,
 }
-_CASE = {
-    "id": str,
-    "operation": str,
-    "dtype": str,
-    "layout": str,
-    "epsilon": (int, float),
-    "flags": list,
-    "comment": str,
-    "inputs": dict,
-    "expected": dict,
-}
-_ATTRIBUTES = {
-    "positions": list,
-    "batches": list,
-    "rates": list,
-    "activation": str,
-    "memory": str,
-    "preceded_by": list,
-    "layer": str,
-    "call": str,
-}
 
 
 def cases_folder() -> Path:
@@ -64,9 +49,14 @@ def cases_folder() -> Path:
 
 
 def case_files(folder: Path) -> list[Path]:
+    """The case files of a folder, in order. Raises UserError for none, and for a link out of it."""
     files = sorted(path for path in folder.glob("*.json") if path.name != "schema.json")
     if not files:
         raise UserError(f"{folder}: no case files (*.json) here; name a folder that holds them")
+    home = os.path.realpath(folder)
+    for path in files:
+        if os.path.dirname(os.path.realpath(path)) != home:
+            refuse(str(path), "is a link out of the folder; put the file itself there")
     return files
 
 
@@ -74,7 +64,8 @@ def cases_digest(folder: Path) -> str:
     """SHA-256 over the names and bytes of all case files."""
     total = hashlib.sha256()
     for path in case_files(folder):
-        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        content = hashlib.sha256(read_bytes(path, LARGEST_FILE)).digest()
+        total.update(os.fsencode(path.name) + b"\0" + content)
     return total.hexdigest()
 
 
@@ -91,7 +82,8 @@ def load_cases(folder: Path, patterns: Sequence[str] = ()) -> dict[str, Case]:
     for case in cases.values():
         for name in case.attributes.get("preceded_by", ()):
             if name not in cases:
-                refuse(f"{folder}: case {case.id}", f"is preceded by {name}, which does not exist")
+                where = f"{folder / case.family}.json: case {case.id}"
+                refuse(where, f"is preceded by {shown(name)}, which does not exist")
     return select(cases, patterns)
 
 
@@ -113,26 +105,35 @@ def read_family(path: Path) -> list[Case]:
     where = str(path)
     check_fields(envelope, _ENVELOPE, where)
     if envelope["schema"] != SCHEMA:
-        refuse(where, f"schema is {envelope['schema']!r}, this version reads {SCHEMA!r}")
+        refuse(where, f"schema is {shown(envelope['schema'])}, this version reads {SCHEMA!r}")
     if envelope["number_of_cases"] != len(envelope["cases"]):
         refuse(
             where,
-            f"number_of_cases is {envelope['number_of_cases']}, "
+            f"number_of_cases is {shown(envelope['number_of_cases'])}, "
             f"the file holds {len(envelope['cases'])}",
         )
+    if not envelope["cases"]:
+        refuse(where, "holds no cases")
     if envelope["family"] != path.stem:
-        refuse(where, f"family is {envelope['family']!r}, the file's name says {path.stem!r}")
+        refuse(where, f"family is {shown(envelope['family'])}, the file's name says {path.stem!r}")
+    if not _FAMILY.fullmatch(envelope["family"]):
+        refuse(where, "the family's name must be of a-z, 0-9 and -")
     formulas = _read_formulas(envelope["formulas"], where)
     notes = _read_notes(envelope["notes"], where)
     cases: list[Case] = []
     seen: set[str] = set()
+    numbers = held = 0
     for index, record in enumerate(envelope["cases"]):
         name = record.get("id") if isinstance(record, dict) else None
-        here = f"{where}: case {name if isinstance(name, str) else f'number {index + 1}'}"
-        case = _read_case(record, envelope["family"], formulas, notes, here)
+        here = f"{where}: case {name[:200] if isinstance(name, str) else f'number {index + 1}'}"
+        case = read_case(record, envelope["family"], formulas, notes, here)
         if case.id in seen:
             refuse(here, "the id stands twice")
         seen.add(case.id)
+        numbers += sum(tensor.size for tensor in case.inputs.values())
+        held += sum(t.size for t in case.inputs.values() if isinstance(t, np.ndarray))
+        if numbers > MOST_NUMBERS or held > MOST_HELD:
+            refuse(here, f"no more than {MOST_NUMBERS} numbers go into a file; split it")
         cases.append(case)
     return cases
 
@@ -140,10 +141,14 @@ def read_family(path: Path) -> list[Case]:
 def _read_formulas(records: dict[str, Any], where: str) -> dict[str, Named]:
     formulas = {}
     for key, record in records.items():
-        here = f"{where}: formulas.{key}"
+        here = f"{where}: formulas.{key[:200]}"
         check_fields(record, {"name": str, "verdict": str, "meaning": str}, here)
-        if record["verdict"] not in ACCEPTABLE | {INACCURATE, WRONG}:
-            refuse(here, f"unknown verdict {record['verdict']!r}")
+        if key == "reference" or not NAME.fullmatch(key):
+            refuse(here, "a formula's key must be of letters, digits and . + -, and not reference")
+        if not _FORMULA.fullmatch(record["name"]):
+            refuse(here, "a formula's name must be of a-z, digits and . -")
+        if record["verdict"] not in (CONVENTION, POLICY, INACCURATE, WRONG):
+            refuse(here, f"unknown verdict {shown(record['verdict'])}")
         formulas[key] = Named(key, record["name"], record["verdict"], record["meaning"])
     return formulas
 
@@ -152,149 +157,18 @@ def _read_notes(records: dict[str, Any], where: str) -> dict[str, tuple[str, ...
     """The policies that each flag makes acceptable."""
     notes = {}
     for flag, record in records.items():
-        here = f"{where}: notes.{flag}"
+        here = f"{where}: notes.{flag[:200]}"
+        if not NAME.fullmatch(flag):
+            refuse(here, "a flag must be of letters, digits and . + -")
         check_fields(record, {"effect": str, "policies": list, "links": list}, here)
-        if not all(isinstance(text, str) for text in record["policies"] + record["links"]):
-            refuse(here, "policies and links must be lists of strings")
+        policies, links = record["policies"], record["links"]
+        if not all(isinstance(text, str) and text.isprintable() for text in policies + links):
+            refuse(here, "policies and links must be lists of printable strings")
+        if not links or not all(link.startswith("https://") for link in links):
+            refuse(here, "links must be https addresses, one at least")
+        if len(set(policies)) != len(policies):
+            refuse(here, "a policy stands twice")
         for policy in set(record["policies"]) - {"raises", "nan"}:
-            refuse(here, f"unknown policy {policy!r}; known: raises, nan")
+            refuse(here, f"unknown policy {shown(policy)}; known: raises, nan")
         notes[flag] = tuple(record["policies"])
     return notes
-
-
-def _read_case(
-    record: Any,
-    family: str,
-    formulas: Mapping[str, Named],
-    notes: Mapping[str, tuple[str, ...]],
-    where: str,
-) -> Case:
-    check_fields(record, _CASE, where, optional=_ATTRIBUTES)
-    if not record["id"].startswith(f"{family}/") or not record["id"].isprintable():
-        refuse(where, f"the id must start with {family}/ and be printable")
-    for field, known in (
-        ("operation", tuple(OPERATIONS)),
-        ("dtype", tuple(PRECISIONS)),
-        ("layout", LAYOUTS),
-        ("memory", MEMORY),
-        ("activation", tuple(ACTIVATIONS)),
-        ("layer", tuple(LAYER)),
-        ("call", tuple(OPERATIONS)),
-    ):
-        if record.get(field, known[0]) not in known:
-            refuse(where, f"unknown {field} {record[field]!r}; known: {', '.join(known)}")
-    if not abs(record["epsilon"]) <= PRECISIONS["float64"].largest:
-        refuse(where, "epsilon must be a finite number")
-    for flag in record["flags"]:
-        if not isinstance(flag, str) or flag not in notes:
-            refuse(where, f"unknown flag {flag!r}; the file's notes define {', '.join(notes)}")
-    rejects = record["operation"] == "reject"
-    operation = OPERATIONS[record.get("call", "train") if rejects else record["operation"]]
-    if set(record["inputs"]) != set(operation.inputs):
-        refuse(where, f"inputs must be {', '.join(operation.inputs)}")
-    inputs = {
-        name: read_tensor(record["inputs"][name], record["dtype"], f"{where}: inputs.{name}")
-        for name in operation.inputs
-    }
-    attributes = {name: record[name] for name in _ATTRIBUTES if name in record}
-    if rejects:
-        if record["expected"]:
-            refuse(where, "a case to reject expects no values")
-    else:
-        _check_shapes(record, inputs, where)
-        _check_attributes(record["operation"], inputs, attributes, where)
-        shapes = output_shapes(record["operation"], inputs, record["layout"], attributes)
-        sizes = {
-            name: len(attributes["positions"])
-            if name in IN_LAYOUT and "positions" in attributes
-            else math.prod(shape)
-            for name, shape in shapes.items()
-        }
-        _check_expected(record["expected"], sizes, formulas, where)
-    return Case(
-        id=record["id"],
-        operation=record["operation"],
-        dtype=record["dtype"],
-        layout=record["layout"],
-        epsilon=float(record["epsilon"]),
-        flags=tuple(record["flags"]),
-        comment=record["comment"],
-        inputs=inputs,
-        expected=record["expected"],
-        attributes=attributes,
-        formulas=formulas,
-        policies=frozenset(policy for flag in record["flags"] for policy in notes[flag]),
-    )
-
-
-def _check_shapes(
-    record: dict[str, Any], inputs: Mapping[str, np.ndarray | Deferred], where: str
-) -> None:
-    """Every tensor fits the layout and the number of channels."""
-    layout, x = record["layout"], inputs["x"]
-    if x.ndim != len(layout):
-        refuse(where, f"inputs.x has rank {x.ndim}, layout {layout} needs another")
-    channels = x.shape[layout.index("C")]
-    if not channels:
-        refuse(where, "inputs.x has no channels")
-    if "w" in inputs:
-        if inputs["w"].ndim != 2 or inputs["w"].shape[0] != channels:
-            refuse(where, f"inputs.w has shape {list(inputs['w'].shape)}, x {list(x.shape)}")
-        channels = inputs["w"].shape[1]
-    for name, tensor in inputs.items():
-        due = x.shape if name in IN_LAYOUT else (channels,)
-        if name != "w" and tensor.shape != due:
-            refuse(where, f"inputs.{name} has shape {list(tensor.shape)}, not {list(due)}")
-
-
-def _check_attributes(
-    operation: str,
-    inputs: Mapping[str, np.ndarray | Deferred],
-    attributes: Mapping[str, Any],
-    where: str,
-) -> None:
-    x = inputs["x"]
-    if "positions" in attributes:
-        positions = attributes["positions"]
-        if not positions or not all(type(p) is int and 0 <= p < x.size for p in positions):
-            refuse(where, f"positions must be flat indices of x, from 0 to {x.size - 1}")
-    if (operation == "update") != ("batches" in attributes and "rates" in attributes):
-        refuse(where, "an update, and nothing else, needs batches and rates")
-    if (operation == "dense") != ("activation" in attributes):
-        refuse(where, "a dense, and nothing else, needs an activation")
-    if operation == "update":
-        batches, rates = attributes["batches"], attributes["rates"]
-        whole = all(type(size) is int and size >= 0 for size in batches)
-        if not whole or not batches or sum(batches) != x.shape[0] or len(rates) != len(batches):
-            refuse(where, f"batches and rates must be as many, and add up to {x.shape[0]} rows")
-        if not all(type(rate) in (int, float) and 0 <= rate <= 1 for rate in rates):
-            refuse(where, "rates must be numbers from 0 to 1")
-    if not all(isinstance(name, str) for name in attributes.get("preceded_by", ())):
-        refuse(where, "preceded_by must be a list of ids")
-
-
-def _check_expected(
-    expected: dict[str, Any],
-    sizes: Mapping[str, int],
-    formulas: Mapping[str, Named],
-    where: str,
-) -> None:
-    if next(iter(expected), None) != "reference":
-        refuse(where, "expected must begin with the reference")
-    for key, record in expected.items():
-        here = f"{where}: expected.{key}"
-        if key != "reference" and key not in formulas:
-            refuse(here, "the file's formulas do not define this key")
-        check_fields(record, dict.fromkeys(sizes, dict), here)
-        for name, pair in record.items():
-            check_fields(pair, {"value": list, "scale": list}, f"{here}.{name}")
-            for field, numbers in pair.items():
-                if len(numbers) != sizes[name]:
-                    refuse(
-                        f"{here}.{name}.{field}",
-                        f"has {len(numbers)} values, {sizes[name]} are needed",
-                    )
-                check_numbers(numbers, f"{here}.{name}.{field}")
-            scales = [scale for scale in pair["scale"] if scale != "Infinity"]
-            if not set(map(type, scales)) <= {int, float} or min(scales, default=0) < 0:
-                refuse(f"{here}.{name}.scale", "must not be negative or NaN")

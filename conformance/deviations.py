@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,8 +13,12 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from conformance.errors import UserError
+from conformance.files import read_text
 from conformance.judge import ACCEPTABLE, CONFORMS, UNSUPPORTED, VERDICTS
+from conformance.text import shown
 
+LARGEST_RECORD = 2**22  # bytes
+_LINK = re.compile(r"https://[^\s<>\"'`|]+")
 _LISTS = ("implementation", "case", "name")
 RECORD = Path(__file__).resolve().parent / "deviations.toml"
 
@@ -47,7 +52,10 @@ class Deviation:
             return False
         if not self.versions or version is None:
             return True
-        return SpecifierSet(self.versions).contains(version, prereleases=True)
+        try:
+            return SpecifierSet(self.versions).contains(version, prereleases=True)
+        except ValueError:  # packaging has not always taken any text for a version
+            return False
 
     def allows(self, verdict: str, name: str) -> bool:
         if self.borderline and verdict == CONFORMS:
@@ -57,11 +65,10 @@ class Deviation:
 
 def load_deviations(path: Path = RECORD) -> tuple[Deviation, ...]:
     """The entries of a record. Raises UserError naming the entry and the field."""
+    text = read_text(path, LARGEST_RECORD, "TOML")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not TOML: {error}") from None
     entries = content.get("deviation", [])
     if set(content) - {"deviation"} or not isinstance(entries, list):
@@ -76,15 +83,20 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
     known = {field.name: str(field.type) for field in fields(Deviation) if field.name != "number"}
     for name, value in entry.items():
         if name not in known:
-            raise UserError(f"{where}: unknown field {name!r}; known: {', '.join(known)}")
+            raise UserError(f"{where}: unknown field {shown(name)}; known: {', '.join(known)}")
         kinds = (str, list) if name in _LISTS else (bool,) if name == "borderline" else (str,)
         if not isinstance(value, kinds):
             raise UserError(f"{where}: {name} is of the wrong type")
+        if isinstance(value, str) and not value.isprintable():
+            raise UserError(f"{where}: {name} must be one line of printable characters")
     for name in ("implementation", "case", "verdict", "name", "reason"):
-        if not entry.get(name) or not str(entry[name]).strip():
+        value = entry.get(name)
+        if not value or (isinstance(value, str) and not value.strip()):
             raise UserError(f"{where}: {name} is missing")
     if entry["verdict"] not in set(VERDICTS) - {CONFORMS}:
-        raise UserError(f"{where}: {entry['verdict']!r} is not the verdict of a deviation")
+        raise UserError(f"{where}: {shown(entry['verdict'])} is not the verdict of a deviation")
+    if entry.get("link") and not _LINK.fullmatch(entry["link"]):
+        raise UserError(f"{where}: link must be an https address")
     try:
         SpecifierSet(entry.get("versions", ""))
     except InvalidSpecifier as error:
@@ -95,8 +107,8 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
 
 def _texts(value: str | list[Any], where: str) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(text, str) and text for text in texts):
-        raise UserError(f"{where} must be a text or a list of texts")
+    if not all(isinstance(text, str) and text and text.isprintable() for text in texts):
+        raise UserError(f"{where} must be a text or a list of texts, each a printable line")
     return texts
 
 

@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from conformance.text import one_line
+
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The installed versions; a package that is not a distribution is left out."""
@@ -24,7 +26,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 def machine() -> str:
     """Processor architecture and model, and the operating system."""
-    return f"{platform.machine()}, {_processor()}, {platform.system()}"
+    return one_line(f"{platform.machine()}, {_processor()}, {platform.system()}")
 
 
 def _processor() -> str:
@@ -48,7 +50,7 @@ def device(kind: str) -> tuple[str, str | None]:
         name, _, driver = answer.stdout.splitlines()[0].partition(",")
     except (OSError, subprocess.SubprocessError, IndexError):
         return kind, None
-    return f"{kind}: {name.strip()}", driver.strip()
+    return one_line(f"{kind}: {name.strip()}"), one_line(driver.strip())
 
 
 def child_environment() -> dict[str, str]:

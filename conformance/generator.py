@@ -14,11 +14,19 @@ import numpy as np
 
 from conformance.errors import UserError
 
+LARGEST_WHOLE = 2**53
+"""binary64 has every whole number up to it."""
 _BLOCK = 2**15  # numbers; what is computed of them stays in the processor's cache
 
 
 class Generator(Protocol):
-    """Makes numbers of its sequence, from the one at `start` on: float64, shape (count,)."""
+    """Makes numbers of its sequence, from the one at `start` on: float64, shape (count,).
+
+    `largest` is a bound on the whole numbers that it makes, before the power of 2.
+    """
+
+    @property
+    def largest(self) -> int: ...
 
     def values(self, count: int, start: int = 0) -> np.ndarray: ...
 
@@ -36,6 +44,10 @@ class Random:
     offset: int
     exponent: int
     power: int = 1
+
+    @property
+    def largest(self) -> int:
+        return max(abs(self.offset), abs(self.offset + 2**self.bits - 1)) ** self.power
 
     def values(self, count: int, start: int = 0) -> np.ndarray:
         with np.errstate(over="ignore"):
@@ -60,6 +72,10 @@ class Staircase:
     step: int
     exponent: int
 
+    @property
+    def largest(self) -> int:
+        return abs(self.offset) + abs(self.step) * (self.modulus - 1)
+
     def values(self, count: int, start: int = 0) -> np.ndarray:
         i = np.arange(start, start + count, dtype=np.int64)
         k = i * self.times // self.per % self.modulus
@@ -78,7 +94,7 @@ def record_of(generator: Generator) -> dict[str, Any]:
     return {"name": kind, **vars(generator)}
 
 
-# The ranges keep every integer on the way below 2**63.
+# The ranges keep every integer on the way below 2**63, where `largest` is below LARGEST_WHOLE.
 RANGES = {
     "seed": (0, 2**64 - 1),
     "bits": (1, 31),
@@ -121,19 +137,30 @@ class Deferred:
         tensor = np.empty(self.size, self.dtype)
         for start in range(0, self.size, _BLOCK):
             block = tensor[start : start + _BLOCK]
-            numbers = self.generator.values(len(block), start)
             with np.errstate(over="ignore"):
-                block[:] = numbers
-            if not np.array_equal(block, numbers):
+                numbers = self.generator.values(len(block), start)
+            exact = exactly(numbers, self.dtype)
+            if exact is None or not np.isfinite(numbers).all():
                 raise UserError(
                     f"{self.where}: holds numbers that {self.dtype.name} cannot represent"
                 )
+            block[:] = exact
         if digest(tensor) != self.sha256:
             raise UserError(
                 f"{self.where}: the generated tensor's SHA-256 is {digest(tensor)}, "
                 "not the recorded one"
             )
         return tensor.reshape(self.shape).astype(dtype or self.dtype, copy=False)
+
+
+def exactly(numbers: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray | None:
+    """float64 numbers in another dtype, or None if it cannot represent one of them."""
+    if dtype.kind == "i" and not np.all(np.abs(numbers) < LARGEST_WHOLE):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = numbers.astype(dtype)
+        same = np.array_equal(array.astype(np.float64), numbers, equal_nan=True)
+    return array if same else None
 
 
 def digest(array: np.ndarray) -> str:

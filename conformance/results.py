@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from conformance.errors import UserError
+from conformance.fields import decode
+from conformance.files import read_text
 from conformance.judge import VERDICTS, Judgement
+from conformance.operations import OPERATIONS
+from conformance.text import shown
+
+LARGEST_FILE = 2**27  # bytes; all that is in reports/ takes an eighth of it
+LONGEST_LINE = 2**20  # characters
+
+
+class UnreadableResults(UserError):
+    """It is no file, is larger than results are, or holds no text."""
 
 
 class BrokenResults(UserError):
     """A line is not what the format says."""
+
+
+class MissingHeader(UserError):
+    """A result or a footer stands where no header came before it."""
 
 
 class MissingFooter(UserError):
@@ -23,6 +39,14 @@ class MissingFooter(UserError):
 
 class WrongCount(UserError):
     """The footer counts other results than the file holds."""
+
+
+class UnknownImplementation(UserError):
+    """A result is of an implementation that its header does not name."""
+
+
+class SameResultTwice(UserError):
+    """A run holds two results of the same implementation on the same case."""
 
 
 class DifferentCases(UserError):
@@ -146,7 +170,9 @@ def read_unfinished(path: Path) -> Run:
         raise BrokenResults(f"{path}: holds nothing to go on with; make the run anew")
     if not _is_whole(lines[-1]):
         del lines[-1]
-    *_, last = lines or [""]
+    if not lines:
+        raise BrokenResults(f"{path}: line 1: not a whole header; make the run anew")
+    *_, last = lines
     if '"kind": "footer"' not in last:
         lines.append(to_line("footer", {"count": len(lines) - 1}))
     runs = _runs(lines, path)
@@ -169,12 +195,10 @@ def read(path: Path) -> list[Run]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BrokenResults(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BrokenResults(f"{path}: not a results file: not UTF-8 text") from None
+    lines = read_text(path, LARGEST_FILE, "a results file", UnreadableResults).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _runs(lines: Sequence[str], path: Path) -> list[Run]:
@@ -190,16 +214,23 @@ def _runs(lines: Sequence[str], path: Path) -> list[Run]:
         elif kind == "result" and header is not None:
             result = parse_result(fields, where)
             check = (result.implementation, result.case)
-            if result.implementation not in header.implementations or check in seen:
-                raise BrokenResults(
-                    f"{where}: {' on '.join(check[::-1])} is not due here, or twice"
+            if result.implementation not in header.implementations:
+                raise UnknownImplementation(
+                    f"{where}: a result of {result.implementation}, which the header does not "
+                    "name; make the run again"
+                )
+            if check in seen:
+                raise SameResultTwice(
+                    f"{where}: a second result of {' on '.join(check)}; make the run again"
                 )
             seen.add(check)
             results.append(result)
         elif kind == "footer" and header is not None:
-            if fields.get("count") != len(results):
+            if list(fields) != ["count"]:
+                raise BrokenResults(f"{where}: a footer has a count and nothing else")
+            if type(fields["count"]) is not int or fields["count"] != len(results):
                 raise WrongCount(
-                    f"{where}: the footer counts {fields.get('count')} results, "
+                    f"{where}: the footer counts {shown(fields['count'])} results, "
                     f"the file holds {len(results)}; make the run again"
                 )
             runs.append(Run(header, results))
@@ -207,7 +238,7 @@ def _runs(lines: Sequence[str], path: Path) -> list[Run]:
         elif kind == "header":
             raise MissingFooter(f"{where}: a header before the footer of the run above it")
         else:
-            raise BrokenResults(f"{where}: a {kind} where a header is due")
+            raise MissingHeader(f"{where}: a {kind} where a header is due; make the run again")
     if header is not None or not runs:
         raise MissingFooter(f"{path}: no footer: the run was not completed; make it again")
     return runs
@@ -239,10 +270,14 @@ def merge(paths: Sequence[Path]) -> list[Run]:
 
 
 def _parse(line: str, where: str) -> tuple[str, dict[str, Any]]:
+    if len(line) > LONGEST_LINE:
+        raise BrokenResults(f"{where}: longer than any result; make the run again")
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        raise BrokenResults(f"{where}: not JSON; the file is damaged, make the run again") from None
+        record = decode(line)
+    except (ValueError, RecursionError) as error:
+        raise BrokenResults(
+            f"{where}: not JSON: {error}; the file is damaged, make the run again"
+        ) from None
     if not isinstance(record, dict) or record.get("kind") not in ("header", "result", "footer"):
         raise BrokenResults(f"{where}: neither a header, a result nor a footer")
     return record.pop("kind"), record
@@ -261,45 +296,81 @@ def _header(fields: dict[str, Any], where: str) -> Header:
     texts: list[Any] = [header.suite, header.cases, header.python, header.machine, header.device]
     texts += [] if header.driver is None else [header.driver]
     for mapping in (header.packages, header.implementations):
-        texts += mapping.values() if isinstance(mapping, dict) else [None]
-    if not all(isinstance(text, str) for text in texts) or not _is_request(header.request):
-        raise BrokenResults(f"{where}: a field of the header is of the wrong type")
+        texts += [*mapping, *mapping.values()] if isinstance(mapping, dict) else [None]
+    if not all(map(_is_name, texts)) or not _is_request(header.request):
+        raise BrokenResults(
+            f"{where}: a field of the header is of the wrong type, or not a printable line"
+        )
     return header
 
 
 def _is_request(request: Any) -> bool:
     kinds: dict[str, Any] = {"impl": list, "case": list, "timeout": (int, float)}
-    return isinstance(request, dict) and all(
-        isinstance(value, kinds.get(name, str))
-        and (not isinstance(value, list) or all(isinstance(item, str) for item in value))
-        for name, value in request.items()
+    if not isinstance(request, dict):
+        return False
+    texts = [
+        text
+        for value in request.values()
+        for text in (value if isinstance(value, list) else [value])
+        if not isinstance(text, int | float) or isinstance(value, list)
+    ]
+    return all(map(_is_name, texts)) and all(
+        isinstance(value, kinds.get(name, str)) for name, value in request.items()
     )
 
 
-def _is_number(item: Any) -> bool:
-    return type(item) in (int, float) and not math.isnan(item)
+def _is_name(item: Any) -> bool:
+    return isinstance(item, str) and item.isprintable()
 
 
 def parse_result(fields: dict[str, Any], where: str) -> Result:
-    """A result from its parsed line, without the kind. Raises BrokenResults."""
-    result: Result = _record(Result, _numbered(fields), where)
-    texts = (result.case, result.implementation, result.name, result.message)
-    if result.verdict not in VERDICTS or not all(isinstance(text, str) for text in texts):
-        raise BrokenResults(f"{where}: unknown verdict {result.verdict!r}, or a field is no text")
-    errors: list[Any] = (
-        list(result.outputs.values()) if isinstance(result.outputs, dict) else [None]
-    )
-    if not all(isinstance(error, dict) for error in errors):
-        raise BrokenResults(f"{where}: outputs is of the wrong type")
-    numbers = [number for error in errors for number in error.values()] + [result.seconds]
-    numbers += [] if result.ratio is None else [result.ratio]
-    if not all(map(_is_number, numbers)):
-        raise BrokenResults(f"{where}: ratio, outputs or seconds is no number")
+    """A result from its parsed line, without the kind. Raises BrokenResults.
+
+    Its message may be any text at all: it was written by the implementation, or by its framework.
+    """
+    if fields.get("ratio") is not None:
+        fields["ratio"] = _number(fields["ratio"], where)
+    if "outputs" in fields:
+        fields["outputs"] = _errors(fields["outputs"], where)
+    if "seconds" in fields:
+        fields["seconds"] = _number(fields["seconds"], where)
+    result: Result = _record(Result, fields, where)
+    if result.verdict not in VERDICTS:
+        raise BrokenResults(f"{where}: unknown verdict {shown(result.verdict)}")
+    names = (result.case, result.implementation, result.name)
+    if not all(map(_is_name, names)) or not isinstance(result.message, str):
+        raise BrokenResults(
+            f"{where}: case, implementation, name or message is no text, or not a printable line"
+        )
     return result
 
 
+def _errors(outputs: Any, where: str) -> dict[str, dict[str, float]]:
+    known = isinstance(outputs, dict) and all(
+        name in _OUTPUTS and isinstance(errors, dict) and errors.keys() <= _ERRORS
+        for name, errors in outputs.items()
+    )
+    if not known:
+        raise BrokenResults(
+            f"{where}: outputs must hold {', '.join(sorted(_ERRORS))} of {', '.join(_OUTPUTS)}"
+        )
+    return {
+        name: {error: _number(number, where) for error, number in errors.items()}
+        for name, errors in outputs.items()
+    }
+
+
+def _number(item: Any, where: str) -> float:
+    if item == "Infinity":
+        return math.inf
+    if type(item) not in (int, float) or not 0 <= item <= sys.float_info.max:
+        raise BrokenResults(f"{where}: ratio, outputs or seconds is no number from 0 up")
+    return float(item)
+
+
+_OUTPUTS = tuple(dict.fromkeys(name for o in OPERATIONS.values() for name in o.outputs))
+_ERRORS = frozenset({"ratio", "ulp", "abs", "rel"})
 _NAMES = {math.inf: "Infinity", -math.inf: "-Infinity"}
-_NUMBERS = {name: number for number, name in _NAMES.items()}
 
 
 def _named(item: Any) -> Any:
@@ -307,17 +378,3 @@ def _named(item: Any) -> Any:
     if isinstance(item, dict):
         return {key: _named(value) for key, value in item.items()}
     return _NAMES.get(item, float(f"{item:.6g}")) if isinstance(item, float) else item
-
-
-def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
-    ratio = fields.get("ratio")
-    outputs = fields.get("outputs")
-    fields["ratio"] = _NUMBERS.get(ratio, ratio) if isinstance(ratio, str) else ratio
-    if isinstance(outputs, dict):
-        fields["outputs"] = {
-            name: {k: _NUMBERS.get(v, v) if isinstance(v, str) else v for k, v in errors.items()}
-            if isinstance(errors, dict)
-            else errors
-            for name, errors in outputs.items()
-        }
-    return fields

@@ -10,6 +10,7 @@ from pathlib import Path
 from conformance.judge import VERDICTS
 from conformance.results import Result
 from conformance.run import Outcome
+from conformance.text import one_line
 
 _SCREEN = 24  # lines; what comes last fits, however much was run
 _KINDS = 8
@@ -52,7 +53,7 @@ def _kinds(failed: Sequence[Result]) -> list[str]:
 
 def _failure(outcome: Outcome, result: Result) -> str:
     ratio = "" if result.ratio is None else f", ratio {result.ratio:.3g}"
-    message = f" ({' '.join(result.message.split())[:200]})" if result.message else ""
+    message = f" ({one_line(' '.join(result.message.split()), 200)})" if result.message else ""
     spec = outcome.specs[result.implementation]
     expected = outcome.record.expected(result.implementation, result.case)
     return (

@@ -10,8 +10,16 @@ import numpy as np
 
 from conformance.case import LAYOUTS, to_array
 from conformance.fields import check_fields, check_numbers, refuse
-from conformance.generator import GENERATORS, RANGES, Deferred, Generator
+from conformance.generator import (
+    GENERATORS,
+    LARGEST_WHOLE,
+    RANGES,
+    Deferred,
+    Generator,
+    exactly,
+)
 from conformance.precision import PRECISIONS
+from conformance.text import shown
 
 _SMALL = 2**16  # numbers; a larger tensor is generated when it is needed
 LARGEST_INPUT = 2**26  # numbers; a file that asks for more is refused before anything is allocated
@@ -28,15 +36,18 @@ def read_tensor(record: Any, dtype: str, where: str) -> np.ndarray | Deferred:
     )
     dtype = record.get("dtype", dtype)
     if dtype not in PRECISIONS and dtype not in _INTEGERS:
-        refuse(where, f"unknown dtype {dtype!r}")
+        refuse(where, f"unknown dtype {shown(dtype)}")
     shape = record["shape"]
     if not all(type(size) is int and size >= 0 for size in shape):
-        refuse(where, f"shape {shape} must be a list of whole numbers")
+        refuse(where, f"shape {shown(shape)} must be a list of whole numbers")
     if len(shape) > max(map(len, LAYOUTS)):
         refuse(where, f"has rank {len(shape)}, no layout has that many axes")
     count = math.prod(shape)
     if max([count, *shape]) > LARGEST_INPUT:
-        refuse(where, f"shape {shape} asks for too much, at most {LARGEST_INPUT} numbers are read")
+        refuse(
+            where,
+            f"shape {shown(shape)} asks for too much, at most {LARGEST_INPUT} numbers are read",
+        )
     if ("values" in record) == ("generator" in record) or ("values" in record) == (
         "sha256" in record
     ):
@@ -55,19 +66,18 @@ def read_tensor(record: Any, dtype: str, where: str) -> np.ndarray | Deferred:
         refuse(where, f"has {len(record['values'])} values, shape {shape} needs {count}")
     check_numbers(record["values"], where)
     numbers = to_array(record["values"])
-    with np.errstate(over="ignore"):
-        tensor = numbers.astype(target)
-    if not np.array_equal(tensor.astype(np.float64), numbers, equal_nan=True):
+    exact = exactly(numbers, target)
+    if exact is None:
         refuse(where, f"holds numbers that {dtype} cannot represent")
-    tensor = tensor.reshape(shape)
+    tensor = exact.reshape(shape)
     tensor.flags.writeable = False
     return tensor
 
 
 def _generator(record: dict[str, Any], where: str) -> Generator:
     name = record.get("name")
-    if name not in GENERATORS:
-        refuse(where, f"unknown generator {name!r}; known: {', '.join(GENERATORS)}")
+    if not isinstance(name, str) or name not in GENERATORS:
+        refuse(where, f"unknown generator {shown(name)}; known: {', '.join(GENERATORS)}")
     kind = GENERATORS[name]
     required = {field.name: int for field in fields(kind) if field.default is MISSING}
     optional = {field.name: int for field in fields(kind) if field.default is not MISSING}
@@ -76,5 +86,8 @@ def _generator(record: dict[str, Any], where: str) -> Generator:
     for key, value in arguments.items():
         low, high = RANGES[key]
         if not low <= value <= high:
-            refuse(where, f"generator: {key} is {value}, not from {low} to {high}")
-    return kind(**arguments)
+            refuse(where, f"generator: {key} is {shown(value)}, not from {low} to {high}")
+    generator = kind(**arguments)
+    if generator.largest > LARGEST_WHOLE:
+        refuse(where, "generator: makes whole numbers above 2^53, which binary64 does not all have")
+    return generator

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conformance.errors import UserError
-from conformance.generator import Deferred, Random, Staircase, digest
+from conformance.generator import Deferred, Random, Staircase, digest, exactly
 
 SEED = 1234567
 FIRST = (6457827717110365317, 3203168211198807973, 9817491932198370423)
@@ -115,3 +115,42 @@ def test_a_deferred_tensor_that_is_not_the_recorded_one_is_refused():
 def test_a_deferred_tensor_that_its_dtype_cannot_hold_is_refused():
     with pytest.raises(UserError, match=r"^case a: inputs\.x: holds numbers that float16 cannot"):
         np.asarray(deferred("0" * 64, "float16", 20))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dtype", "fits"),
+    [
+        ([1.0, -0.0, np.nan, np.inf], "float16", True),
+        ([65520.0], "float16", False),
+        ([0.1], "float32", False),
+        ([2.0**-150], "float32", False),
+        ([3.0, -7.0], "int32", True),
+        ([0.5], "int32", False),
+        ([2.0**31], "int32", False),
+        ([np.nan], "int32", False),
+        ([np.inf], "int64", False),
+        ([2.0**53 - 1], "int64", True),
+        ([2.0**53], "int64", False),
+        ([2.0**63], "int64", False),
+    ],
+)
+def test_numbers_are_taken_over_exactly_or_not_at_all(numbers, dtype, fits):
+    exact = exactly(np.array(numbers), np.dtype(dtype))
+    assert (exact is not None) == fits
+    if exact is not None:
+        assert exact.dtype == dtype
+        np.testing.assert_array_equal(exact.astype(np.float64), numbers)
+
+
+def test_a_deferred_tensor_of_infinite_numbers_is_refused():
+    with pytest.raises(UserError, match="cannot represent"):
+        np.asarray(deferred("0" * 64, "float64", 1020))
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [Random(SEED, 8, -300, -4, 3), Random(SEED, 8, 7, -4, 2), Staircase(1, 2, 9, -4, -3, 2)],
+)
+def test_no_number_is_larger_than_the_largest(generator):
+    values = np.abs(generator.values(5000)) * 2.0**-generator.exponent
+    assert generator.largest * 0.9 < values.max() <= generator.largest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ from conformance.results import (
     DifferentCases,
     Header,
     MissingFooter,
+    MissingHeader,
     Result,
     Run,
     SameImplementationTwice,
+    SameResultTwice,
+    UnknownImplementation,
+    UnreadableResults,
     WrongCount,
 )
 
@@ -181,12 +186,38 @@ def test_a_footer_that_counts_otherwise_is_refused(tmp_path):
     assert "counts 4 results, the file holds 3" in refusal(WrongCount, path)
 
 
-@pytest.mark.parametrize("count", [3, None, "4", [4]])
+@pytest.mark.parametrize("count", [3, None, "4", [4], 4.0, 10**400, [[[[4]]]]])
 def test_a_count_of_another_value_or_type_is_refused(tmp_path, count):
     path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:-1], json.dumps({"kind": "footer", "count": count})]))
     refusal(WrongCount, path)
+
+
+def test_a_count_is_not_a_boolean(tmp_path):
+    path = write(tmp_path / "r.jsonl", run_of("a"))
+    path.write_text(path.read_text().replace('"count": 1', '"count": true'))
+    refusal(WrongCount, path)
+
+
+@pytest.mark.parametrize(
+    "footer", ['{"kind": "footer"}', '{"kind": "footer", "count": 1, "note": ""}']
+)
+def test_a_footer_of_other_fields_is_broken(tmp_path, footer):
+    path = write(tmp_path / "r.jsonl", run_of("a"))
+    path.write_text("\n".join([*path.read_text().splitlines()[:-1], footer]))
+    refusal(BrokenResults, path)
+
+
+def test_every_way_to_fail_says_what_it_is():
+    kinds = [
+        kind
+        for kind in vars(results).values()
+        if isinstance(kind, type) and issubclass(kind, UserError) and kind is not UserError
+    ]
+    assert len(kinds) == 9
+    assert all(kind.__doc__ and "\n" not in kind.__doc__ for kind in kinds)
+    assert len({kind.__doc__ for kind in kinds}) == len(kinds)
 
 
 # Truncated and damaged
@@ -216,11 +247,32 @@ def test_a_run_cut_off_before_another_lacks_its_footer(tmp_path):
     refusal(MissingFooter, tmp_path / "1")
 
 
-def test_a_file_that_cannot_be_read_is_broken(tmp_path):
-    refusal(BrokenResults, tmp_path / "missing")
-    refusal(BrokenResults, tmp_path)
+def test_what_is_no_file_of_text_cannot_be_read(tmp_path):
+    refusal(UnreadableResults, tmp_path / "missing")
+    refusal(UnreadableResults, tmp_path)
     (tmp_path / "latin").write_bytes(b"\xff")
-    refusal(BrokenResults, tmp_path / "latin")
+    refusal(UnreadableResults, tmp_path / "latin")
+    os.mkfifo(tmp_path / "pipe")
+    refusal(UnreadableResults, tmp_path / "pipe")
+    refusal(UnreadableResults, Path("/dev/zero"))
+
+
+def test_a_file_larger_than_results_are_is_not_read(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(results.LARGEST_FILE + 1)
+    assert "split it" in refusal(UnreadableResults, tmp_path / "large")
+
+
+def test_a_line_longer_than_results_are_is_broken(tmp_path):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, [replace(RIGHT, message="x" * 2**20)]))
+    assert "longer than any result" in refusal(BrokenResults, path)
+
+
+def test_characters_that_end_a_line_elsewhere_do_not_end_one_of_json(tmp_path):
+    path = write(tmp_path / "r.jsonl", Run(HEADER, [replace(RIGHT, message="a\u2028b\x85c")]))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    assert results.read(path)[0].results[0].message == "a\u2028b\x85c"
 
 
 BROKEN_LINES = {
@@ -233,6 +285,9 @@ BROKEN_LINES = {
     "no kind": '{"case": "a/1"}',
     "unknown kind": '{"kind": "note"}',
     "kind a list": '{"kind": []}',
+    "key twice": '{"kind": "result", "case": "a/1", "case": "a/2"}',
+    "NaN": '{"kind": "result", "ratio": NaN}',
+    "an integer of 5000 digits": '{"kind": "result", "ratio": ' + "1" * 5000 + "}",
 }
 
 
@@ -245,11 +300,11 @@ def test_a_broken_line_is_refused(tmp_path, line):
 
 
 @pytest.mark.parametrize("index", [1, -1], ids=["a result", "a footer"])
-def test_anything_before_the_header_is_broken(tmp_path, index):
+def test_anything_before_the_header_lacks_it(tmp_path, index):
     path = write(tmp_path / "r.jsonl", Run(HEADER, RESULTS))
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[index], *lines]))
-    assert "where a header is due" in refusal(BrokenResults, path)
+    assert "where a header is due" in refusal(MissingHeader, path)
 
 
 MISSING = object()
@@ -289,6 +344,23 @@ WRONG_FIELDS: dict[str, tuple[int, str, Any]] = {
     "outputs of lists": (1, "outputs", {"y": {"ratio": []}}),
     "seconds a text": (1, "seconds", "1"),
     "seconds null": (1, "seconds", None),
+    "ratio negative": (1, "ratio", -0.5),
+    "ratio -Infinity": (1, "ratio", "-Infinity"),
+    "ratio a number beyond binary64": (1, "ratio", 10**400),
+    "seconds beyond binary64": (1, "seconds", 10**400),
+    "outputs of an unknown name": (1, "outputs", {"z": {"ratio": 0.5}}),
+    "outputs of an unknown error": (1, "outputs", {"y": {"mean": 0.5}}),
+    "case of two lines": (1, "case", "a\nb"),
+    "implementation with an escape sequence": (1, "implementation", "mine\x1b[2J"),
+    "name that turns the direction": (1, "name", "a\u202eb"),
+    "name with a lone surrogate": (1, "name", "\ud800"),
+    "machine of two lines": (0, "machine", "a\nb"),
+    "package that turns the direction": (0, "packages", {"a\u202e": "1"}),
+    "implementation in the header with an escape sequence": (
+        0,
+        "implementations",
+        {"mine": "numpy", "\x1b[2J": "numpy"},
+    ),
 }
 
 
@@ -306,9 +378,9 @@ def test_a_field_of_the_wrong_type_is_refused(tmp_path, line, field, value):
 
 def test_a_result_of_an_implementation_that_the_header_does_not_name_is_refused(tmp_path):
     path = write(tmp_path / "r.jsonl", Run(HEADER, [replace(RIGHT, implementation="other")]))
-    assert "other" in refusal(BrokenResults, path)
+    assert "a result of other" in refusal(UnknownImplementation, path)
 
 
 def test_the_same_check_twice_in_one_run_is_refused(tmp_path):
     path = write(tmp_path / "r.jsonl", Run(HEADER, [RIGHT, RIGHT]))
-    assert "a/1" in refusal(BrokenResults, path)
+    assert "a second result of mine on a/1" in refusal(SameResultTwice, path)

@@ -18,10 +18,12 @@ from conformance.catalogue import FAMILIES
 from conformance.catalogue.draft import Draft, Family, rounded
 from conformance.catalogue.flags import FLAGS, flags_of
 from conformance.errors import UserError
+from conformance.fields import parse
 from conformance.generator import digest, record_of
 from conformance.judge import Expectation
 from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
+from conformance.text import one_line
 
 _FORMULAS = {p.key: p for p in certify.FORMULAS} | {
     a.key: a for a in (*conventions.ALTERNATIVES, *ALTERNATIVES)
@@ -47,10 +49,10 @@ def verify(folder: Path) -> Iterator[tuple[Path, int, list[str]]]:
     Every expected value and scale is computed again in balls from the file's own inputs, the
     flags from those, and the file is held against schema.json.
     """
-    schema = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
+    schema = parse(folder / "schema.json")
     for path in case_files(folder):
-        wrong = _schema_errors(schema, path)
         cases = read_family(path)
+        wrong = _schema_errors(schema, path)
         for case in cases:
             wrong += [f"case {case.id}: {text}" for text in _differences(case)]
         yield path, len(cases), wrong
@@ -59,8 +61,8 @@ def verify(folder: Path) -> Iterator[tuple[Path, int, list[str]]]:
 def _schema_errors(schema: dict[str, Any], path: Path) -> list[str]:
     import jsonschema
 
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(json.loads(path.read_text()))
-    return [f"{error.json_path}: {error.message[:200]}" for error in errors]
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(parse(path))
+    return [one_line(f"{error.json_path}: {error.message}", 400) for error in errors]
 
 
 def _differences(case: Case) -> Iterator[str]:

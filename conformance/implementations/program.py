@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.case import LAYOUTS, NON_FINITE, to_array, to_numbers
 from conformance.errors import UserError
-from conformance.fields import check_fields, loads
+from conformance.fields import check_fields, decode
 from conformance.generator import Deferred, record_of
 from conformance.implementations._child import Child
 from conformance.implementations.base import (
@@ -25,6 +25,7 @@ from conformance.implementations.base import (
 )
 from conformance.operations import OPERATIONS
 from conformance.precision import PRECISIONS
+from conformance.text import one_line
 
 PREFIX = "exec:"
 VERSION = 1
@@ -170,7 +171,7 @@ def _in_binary64(tensor: np.ndarray) -> np.ndarray:
 
 def _parse(line: bytes) -> Any:
     try:
-        return loads(line.decode("utf-8"))
+        return decode(line.decode("utf-8"))
     except UnicodeDecodeError:
         raise Malformed(f"the answer is not UTF-8: {line[:40]!r}") from None
     except (ValueError, RecursionError) as error:
@@ -201,6 +202,9 @@ def _read_greeting(record: Any) -> dict[str, Any]:
 def _read_answer(request: dict[str, Any], record: Any) -> Any:
     """The arrays that a method returns. Raises Unsupported, Refusal or Malformed."""
     kinds = {"outputs": dict, "unsupported": str, "error": str}
+    if isinstance(record, dict):  # a reason may have lines, or be missing
+        why = {key: one_line(text) for key, text in record.items() if isinstance(text, str)}
+        record |= {key: text or "no reason given" for key, text in why.items()}
     _check(record, {"id": int}, "the answer", kinds)
     if record["id"] != request["id"]:
         raise Malformed(f"the answer is for id {record['id']}, not {request['id']}")

@@ -157,12 +157,12 @@ def _instance(spec: str, target: Any) -> Implementation:
     if isinstance(target, type):
         target = target()
     if not any(callable(getattr(target, method, None)) for method in METHODS):
-        if callable(target) and not isinstance(target, Implementation):
-            return Function(spec, target)
-        raise UserError(
-            f"--impl {spec}: offers no operation, it lacks {', '.join(METHODS)}; "
-            "define train(self, x, gamma, beta, epsilon)"
-        )
+        if not callable(target) or isinstance(target, Implementation):
+            raise UserError(
+                f"--impl {spec}: offers no operation, it lacks {', '.join(METHODS)}; "
+                "define train(self, x, gamma, beta, epsilon)"
+            )
+        target = Function(spec, target)
     _complete(spec, target)
     instance: Implementation = target
     return instance
@@ -179,8 +179,10 @@ def _complete(spec: str, target: Any) -> None:
         raise UserError(f"--impl {spec}: name must be a printable string, not {target.name!r}")
     if target.name in built_in():
         raise UserError(f"--impl {spec}: the name {target.name} is this package's own; rename it")
-    if not isinstance(target.framework, str):
-        raise UserError(f"--impl {spec}: framework must be a string, not {target.framework!r}")
+    if not (isinstance(target.framework, str) and target.framework.isprintable()):
+        raise UserError(
+            f"--impl {spec}: framework must be a printable string, not {target.framework!r}"
+        )
     for field, kind in (("dtypes", str), ("ranks", int), ("devices", str), ("packages", str)):
         value = getattr(target, field)
         if not isinstance(value, tuple | list) or not all(isinstance(v, kind) for v in value):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.errors import UserError
 from conformance.report.data import collect
+from conformance.text import one_line
 
 
 def write(files: Sequence[Path], out: Path, cases: Path, deviations: Path) -> None:
@@ -28,7 +31,7 @@ def write(files: Sequence[Path], out: Path, cases: Path, deviations: Path) -> No
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": cell, "code": code, "anchor": anchor, "quote": shlex.quote}
     template = environment.get_template("compatibility.md.jinja")
     text = template.render(**collect(files, cases, deviations))
     try:
@@ -38,7 +41,21 @@ def write(files: Sequence[Path], out: Path, cases: Path, deviations: Path) -> No
         raise UserError(f"{out}: cannot be written: {error.strerror}; name another") from None
 
 
-def _cell(text: str) -> str:
-    """Text that cannot break out of a Markdown table's cell, nor bring in HTML."""
-    escaped = "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in " ".join(text.split()))
+def cell(text: str) -> str:
+    """Text that cannot break out of a line or a table's cell of Markdown, nor bring in HTML."""
+    line = " ".join(one_line(text).split())
+    escaped = "".join(f"\\{c}" if c in "\\|`*_[]#~" else c for c in line)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(words: str) -> str:
+    """A command as code, between more backticks than stand together in it."""
+    line = " ".join(one_line(words).split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence, space = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def anchor(text: str) -> str:
+    """The end of a link to a heading of that text, as GitHub makes it."""
+    return re.sub(r"[^\w-]", "", one_line(text).lower().replace(" ", "-"))

@@ -14,7 +14,7 @@ from conformance.deviations import Deviation, Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.judge import VERDICTS
-from conformance.results import DifferentCases, Result, Run, merge
+from conformance.results import DifferentCases, Result, Run, merge, read
 
 
 def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[str, Any]:
@@ -25,6 +25,11 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
             f"{files[0]}: was run on other cases than those in {cases_at}; make the run again"
         )
     cases = load_cases(cases_at)
+    for run in runs:
+        unknown = next((r.case for r in run.results if r.case not in cases), None)
+        if unknown is not None:
+            path = next(path for path in files if run in read(path))
+            raise UserError(f"{path}: {unknown} is no case of {cases_at}; make the run again")
     deviations = load_deviations(deviations_at)
     known = {name: cls.framework for name, cls in registry.built_in().items()}
     columns = [
@@ -106,9 +111,6 @@ def _column(
     kind = header.device.partition(":")[0]
     record = Record(deviations, known, header.packages, kind)
     results = [result for result in run.results if result.implementation == name]
-    unknown = sorted({r.case for r in results} - set(cases))
-    if unknown:
-        raise UserError(f"the results of {name} hold a case that does not exist: {unknown[0]}")
     framework = header.implementations[name]
     version = header.packages.get(framework)
     return {

@@ -1,0 +1,1 @@
+"""Files that are not as they should be: made from good ones, and what may come of reading them."""
