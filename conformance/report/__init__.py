@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def write(files: Sequence[Path], out: Path, cases: Path, deviations: Path) -> No
     gathered = collect(files, cases, deviations)
     text = markdown(gathered)
     html.write(gathered, out.parent)
-    writing(out, lambda path: path.write_text(text, encoding="utf-8"))
+    writing(out, partial(html.write_text, text))
 
 
 def markdown(gathered: Mapping[str, Any]) -> str:

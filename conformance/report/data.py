@@ -14,6 +14,7 @@ from conformance.deviations import Deviation, Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.judge import CONFORMS, VERDICTS
+from conformance.report.explanations import MEANINGS
 from conformance.results import DifferentCases, Result, Run, merge
 
 NOT_ON_RECORD = "Not on record."
@@ -31,9 +32,7 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
     cases = load_cases(cases_at)
     deviations = load_deviations(deviations_at)
     known = {name: cls.framework for name, cls in registry.built_in().items()}
-    conventions = {
-        (row["name"], row["device"]): row for run in runs for row in _conventions(run)
-    }
+    conventions = {(row["name"], row["device"]): row for run in runs for row in _conventions(run)}
     columns = [
         _column(run, name, cases, deviations, known)
         | {"conventions": conventions.get((name, run.header.device))}
@@ -57,6 +56,7 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
             if name not in ran
         ],
         "verdicts": VERDICTS,
+        "meanings": MEANINGS,
         "conventions": list(conventions.values()),
         "cases": cases,
         "folder": cases_at,

@@ -7,22 +7,20 @@ Results of a case that are alike (the same explanation, the same errors in three
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.case import Case
 from conformance.deviations import Deviation
 from conformance.fields import parse
 from conformance.judge import VERDICTS
 from conformance.operations import OPERATIONS
-from conformance.report.data import NOT_ON_RECORD
 from conformance.report.explanations import MEANINGS, sentence
 from conformance.report.tables import tables
 from conformance.report.text import visible
 from conformance.results import Result
 
-_ERRORS = ("ratio", "abs", "rel")
+_ERRORS = ("ratio", "abs")
 
 
 @dataclass
@@ -77,7 +75,9 @@ def encode(gathered: Mapping[str, Any]) -> Encoded:
         rows.append([
             families(family), name, operations(case.operation), dtypes(case.dtype), case.comment
         ])  # fmt: skip
-        outcomes_of.append([x for explanation, ratio, _ in outcomes.items for x in (explanation, ratio)])
+        outcomes_of.append(
+            [x for explanation, ratio, _ in outcomes.items for x in (explanation, ratio)]
+        )
         answers_of.append(answers)
         details.setdefault(family, {"cases": {}})["cases"][name] = {
             **tables(case, seen),

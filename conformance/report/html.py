@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def write(gathered: Mapping[str, Any], folder: Path) -> None:
     """
     files = render(gathered, recipes=(folder / "recipes.md").is_file())
     for name, text in files.items():
-        writing(folder / name, lambda path, text=text: _write(path, text))
+        writing(folder / name, partial(write_text, text))
     for old in [*folder.glob("data/*.js"), *folder.glob("pictures/*.svg")]:
         if old.relative_to(folder).as_posix() not in files:
             writing(old, Path.unlink)
@@ -80,6 +81,7 @@ def _script() -> str:
     return '\n(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(text: str, path: Path) -> None:
+    """Write a file of the report, and its folder if that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -29,6 +29,7 @@ def environment(*, escape: bool) -> Any:
         autoescape=escape,
     )
     made.filters["cell"] = _cell
+    made.filters["code"] = _code
     return made
 
 
@@ -36,3 +37,8 @@ def _cell(text: str) -> str:
     """Text that cannot break out of a Markdown table's cell, nor bring in HTML."""
     escaped = "".join(f"\\{c}" if c in "\\|`*_[]" else c for c in visible(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _code(text: str) -> str:
+    """Text that cannot end a Markdown code span."""
+    return visible(text).replace("`", "\\u0060")

@@ -52,8 +52,8 @@ function ownAnswer(which, one, told) {
   const errors = told.errors[result.outcome];
   return el("section", { class: "answer own" },
     explanation(result, one.id),
-    errors.length ? table("The errors of its outputs", ["output", "ratio", "largest absolute error", "largest relative error"],
-      errors.map(([output, ratio, absolute, relative]) => [output, ratioBar(ratio ?? 0, result.verdict), short(absolute), short(relative)]), { class: "numbers", rowHeads: true }) : null,
+    errors.length ? table("The errors of its outputs", ["output", "ratio", "largest absolute error"],
+      errors.map(([output, ratio, absolute]) => [output, ratioBar(ratio ?? 0, result.verdict), short(absolute)]), { class: "numbers", rowHeads: true }) : null,
     command(`${one.repeat} --case ${quoted(which.id)}`));
 }
 
