@@ -63,13 +63,14 @@ function tensors(all) {
   const others = all.filter((tensor) => !perChannel.includes(tensor));
   const wide = Math.max(0, ...perChannel.map(([, , [row]]) => row.split(" ").length));
   const bounded = perChannel.some((tensor) => tensor[3]);
+  const cut = perChannel.some(([, shape, [row]]) => shape[0] > row.split(" ").length);
   const line = ([name, shape, [row], bound]) => {
     const numbers = row.split(" ");
-    return [name, ...numbers, ...new Array(wide - numbers.length).fill(""), shape[0] > numbers.length ? "…" : "", ...(bounded ? [boundText(bound)] : [])];
+    return [name, ...numbers, ...new Array(wide - numbers.length).fill(""), ...(cut ? [shape[0] > numbers.length ? "…" : ""] : []), ...(bounded ? [boundText(bound)] : [])];
   };
   return [
     others.map(tensor),
-    perChannel.length ? table("One number a channel", ["", ...Array.from({ length: wide }, (_, c) => `C ${c}`), "", ...(bounded ? ["ratio 1 is"] : [])], perChannel.map(line), { class: "numbers", rowHeads: true, shown: true }) : null,
+    perChannel.length ? table("One number a channel", ["tensor", ...Array.from({ length: wide }, (_, c) => `C ${c}`), ...(cut ? ["…"] : []), ...(bounded ? ["ratio 1 is"] : [])], perChannel.map(line), { class: "numbers", rowHeads: true, shown: true }) : null,
   ];
 }
 
@@ -82,7 +83,7 @@ function tensor([name, shape, rows, bound, positions]) {
   const shown = lines.length * lines[0].length;
   const some = shown < elements ? `, the first ${shown} of ${elements.toLocaleString("en")}` : "";
   const title = size + some + (bound?.length ? `; ratio 1 is ${boundText(bound)}` : "");
-  const heads = sampled ? ["at", ...positions.map(String)] : ["", ...lines[0].map((_, c) => `C ${c}`)];
+  const heads = sampled ? ["at", ...positions.map(String)] : ["row", ...lines[0].map((_, c) => `C ${c}`)];
   return table(title, heads, lines.map((line, at) => [sampled ? name : String(at), ...line]), { class: "numbers", rowHeads: true, shown: true });
 }
 
