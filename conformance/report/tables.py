@@ -100,34 +100,31 @@ def _expected(case: Case, name: str, expectation: Expectation) -> list[Any]:
 
 
 def _formula(case: Case, key: str, seen: Collection[tuple[str, str]]) -> list[Any] | None:
-    """Where a formula that explained an answer differs most from the reference, in bounds.
+    """Where a formula that explained an answer leads furthest from the reference, in units of its bound.
 
-    [name, verdict, meaning, output, index, the reference's value, the formula's, the bound there]
+    That is by its value or, where it is the reference in exact arithmetic, by what rounding does to it.
+    [name, verdict, meaning, output, index, the reference's value and the formula's, the bound of each]
     """
     question = case.question
     named = question.formulas.get(key)
     if named is None or (named.name, named.meaning) not in seen:
         return None
-    worst: tuple[float, list[Any]] = (-1.0, [])
+    furthest, found = -1.0, None
     for output, expectation in question.expected[key].items():
         reference = question.expected["reference"][output]
-        if not reference.value.size:
-            continue
-        bound = denominator(reference, question.precision_of(output))
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            ratio = np.abs(expectation.value - reference.value) / bound
-        ratio = np.where(np.isnan(reference.value), -1.0, np.nan_to_num(ratio, nan=np.inf))
-        at = int(ratio.argmax())
-        if ratio.reshape(-1)[at] > worst[0]:
-            values = [e.value.reshape(-1)[at] for e in (reference, expectation)]
+        precision = question.precision_of(output)
+        due, given = reference.value.reshape(-1), expectation.value.reshape(-1)
+        bounds = [denominator(e, precision).reshape(-1) for e in (reference, expectation)]
+        with np.errstate(invalid="ignore", over="ignore"):
+            away = (np.abs(given - due) + bounds[1]) / bounds[0]
+        away = np.where(np.isnan(due), -1.0, np.nan_to_num(away, nan=np.inf))
+        at = int(away.argmax()) if away.size else 0
+        if away.size and away[at] > furthest:
+            furthest = float(away[at])
             place = _place(case, output, at, expectation.value.shape)
-            digits = _DIGITS[case.dtype]
-            texts = [f"{value:.{digits}g}" for value in values]
-            worst = (
-                float(ratio.reshape(-1)[at]),
-                [output, place, *texts, float(bound.reshape(-1)[at])],
-            )
-    return [named.name, named.verdict, named.meaning, *worst[1]] if worst[1] else None
+            texts = [f"{value[at]:.{_DIGITS[case.dtype]}g}" for value in (due, given)]
+            found = [output, place, *texts, *(float(bound[at]) for bound in bounds)]
+    return found and [named.name, named.verdict, named.meaning, *found]
 
 
 def _place(case: Case, output: str, at: int, checked: tuple[int, ...]) -> str:

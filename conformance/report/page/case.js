@@ -10,7 +10,7 @@ function caseView([family, name, id]) {
     up: one ? to("cell", one.id, which.family, which.operation) : "#/",
     content: [
       trail(["Matrix", "#/"], one ? [one.id, to("implementation", one.id)] : null, one ? [`${which.operation}, ${which.family}`, to("cell", one.id, which.family, which.operation)] : null),
-      el("h1", {}, which.id, el("small", {}, which.comment)),
+      el("h1", {}, named(which.id), el("small", {}, which.comment)),
       place,
     ],
   };
@@ -38,7 +38,9 @@ function caseContent(which, one, details) {
       el("h2", {}, "What is due"),
       el("p", { class: "note" }, "The reference formula in exact arithmetic, rounded once. Beside each output: the error that a ratio of 1 stands for, what one rounding at each step can cause."),
       tensors(told.expected)] : null,
-    told.formulas.length ? [el("h2", {}, "Where other formulas differ most"), formulas(told.formulas)] : null,
+    told.formulas.length ? [el("h2", {}, "Where other formulas differ most"),
+      el("p", { class: "note" }, "In exact arithmetic, and the error that one rounding at each step can cause in each: a formula may be right on paper and lose its digits all the same."),
+      formulas(told.formulas)] : null,
     el("h2", {}, "What was answered"),
     everyAnswer(which, one, told),
     one ? null : [el("h2", {}, "Repeat it"), command(`bnconf run --case ${quoted(which.id)}`)],
@@ -94,9 +96,9 @@ function boundText(bound) {
 }
 
 function formulas(all) {
-  const rows = all.map(([name, verdict, meaning, output, index, reference, value, bound]) => [
-    el("span", {}, sign(verdict), " ", el("b", {}, name)), meaning, output + index, reference, value, short(bound)]);
-  return table("Other formulas", ["formula", "what it does", "at", "due", "it gives", "ratio 1 is"], rows, { class: "list" });
+  const rows = all.map(([name, verdict, meaning, output, index, reference, value, bound, own]) => [
+    el("span", {}, sign(verdict), " ", el("b", {}, name)), meaning, output + index, reference, value, short(bound), short(own)]);
+  return table("Other formulas", ["formula", "what it does", "at", "due", "it gives", "rounding in the reference", "rounding in it"], rows, { class: "list" });
 }
 
 /** Implementations with the same explanation together; each with its ratio. */

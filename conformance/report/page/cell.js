@@ -16,7 +16,7 @@ function cellView([id, family, operation], filters) {
     up: "#/",
     content: [
       trail(["Matrix", "#/"], [one.id, to("implementation", one.id)], family === "*" ? null : [operation, to("cell", one.id, "*", operation)]),
-      el("h1", {}, one.id, el("small", {}, operation, family === "*" ? "" : `, ${family}`)),
+      el("h1", {}, named(one.id), el("small", {}, operation, family === "*" ? "" : `, ${family}`)),
       family === "*" ? null : el("p", {}, describe.get(family)),
       narrowed
         ? el("p", { class: "note" }, `Only what passes the filters (${[filters.verdict, filters.dtype, filters.query].filter(Boolean).join(", ")}). `, el("a", { href: to("cell", id, family, operation) }, "Show all"))

@@ -36,6 +36,11 @@ function sign(verdict, bare) {
   return bare ? shape : el("span", { class: "verdict v-" + verdict }, shape, verdict);
 }
 
+/** A name that breaks after its dots, dashes and underscores rather than anywhere. */
+function named(name) {
+  return name.split(/(?<=[._/-])/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
+}
+
 /** A command with a button that copies it. */
 function command(text) {
   const copy = async (event) => {
@@ -72,7 +77,7 @@ function table(caption, heads, rows, properties) {
 }
 
 function scrolling(label, content) {
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, content);
+  return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label }, content);
 }
 
 /** A ratio as it is read: "0.18", "4,100", "1.1e6". */

@@ -27,7 +27,7 @@ function implementationView([id]) {
     up: "#/",
     content: [
       trail(["Matrix", "#/"]),
-      el("h1", {}, one.id, el("small", {}, `${one.framework} ${one.version}`)),
+      el("h1", {}, named(one.id), el("small", {}, `${one.framework} ${one.version}`)),
       el("p", { class: "counts" }, counted(counts).map(([verdict, number]) => [el("span", {}, sign(verdict), " ", String(number)), " "])),
       choice("against", "Compare with", [["", "choose"], ...optionsOfImplementations()], "", (value) => value && go(to("compare", one.id, value))),
       el("h2", {}, "By operation"),

@@ -110,7 +110,7 @@ function grid(rows, columns, filters) {
       el("tr", { class: "framework" }, el("th", { scope: "rowgroup", colspan: columns.length + 1 }, el("span", {}, framework, " ", el("small", {}, members[0].one.version)))),
       members.map((row) =>
         el("tr", {},
-          el("th", { scope: "row" }, el("a", { href: to("implementation", row.one.id), title: row.one.id }, row.one.id)),
+          el("th", { scope: "row" }, el("a", { href: to("implementation", row.one.id), title: row.one.id }, named(row.one.id))),
           row.cells.map((cell, at) => {
             const link = cell.total ? cellLink(row.one, columns[at], cell, filters, narrow) : null;
             if (link) {
