@@ -17,6 +17,7 @@ Series = tuple[float | None, ...]
 
 _COLUMNS = 3
 _FLOOR = 0.05
+_FEWEST = 3  # answers that make a line
 _ALIKE = 2.5  # ratios within this factor of each other are drawn as one line
 
 
@@ -40,7 +41,7 @@ def collect(
     for column in columns:
         ratios = {r.case: r.outputs.get(output, {}).get("ratio") for r in column["results"]}
         series = tuple(ratios.get(case) for case in cases)
-        if any(ratio is not None for ratio in series):
+        if sum(ratio is not None for ratio in series) >= _FEWEST:
             device = "" if column["device"] == "cpu" else f" on {column['device']}"
             name = visible(column["name"] + device)
             found.setdefault(visible(column["framework"]), {})[name] = series
