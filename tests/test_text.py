@@ -8,7 +8,7 @@ from conformance import summary
 from conformance.deviations import Record
 from conformance.errors import UserError
 from conformance.implementations import registry
-from conformance.report import anchor, cell, code
+from conformance.report.templates import anchor, cell, code
 from conformance.results import Header, Result, Run
 from conformance.run import Outcome
 from conformance.text import one_line, shown

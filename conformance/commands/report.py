@@ -16,7 +16,12 @@ from conformance.commands import (
 
 
 def add_to(commands: Commands) -> None:
-    report = add_command(commands, "report", _report, "Make the compatibility report from results.")
+    report = add_command(
+        commands,
+        "report",
+        _report,
+        "Make the compatibility report, and the page beside it, from results.",
+    )
     add_results(report)
     report.add_argument("--out", type=Path, default=Path("reports/compatibility.md"))
     add_record(report)
@@ -30,7 +35,8 @@ def _report(arguments: argparse.Namespace) -> int:
 
     files = results_files(arguments)
     report.write(files, arguments.out, arguments.cases, arguments.deviations)
-    print(f"{arguments.out}: made from {len(files)} results files")
+    page = arguments.out.parent / "index.html"
+    print(f"{arguments.out} and {page}: made from {len(files)} results files")
     return 0
 
 

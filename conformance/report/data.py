@@ -13,8 +13,13 @@ from conformance.cases import cases_digest, load_cases
 from conformance.deviations import Deviation, Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
-from conformance.judge import VERDICTS
+from conformance.judge import CONFORMS, VERDICTS
+from conformance.report.explanations import MEANINGS
 from conformance.results import DifferentCases, Result, Run, merge, read
+
+NOT_ON_RECORD = "Not on record."
+GRAVITY = ("crashed", "timeout", "wrong", "inaccurate", "convention", "policy", "unsupported")
+"""The verdicts of a deviation, the gravest first."""
 
 
 def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[str, Any]:
@@ -32,8 +37,10 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
             raise UserError(f"{path}: {unknown} is no case of {cases_at}; make the run again")
     deviations = load_deviations(deviations_at)
     known = {name: cls.framework for name, cls in registry.built_in().items()}
+    conventions = {(row["name"], row["device"]): row for run in runs for row in _conventions(run)}
     columns = [
         _column(run, name, cases, deviations, known)
+        | {"conventions": conventions.get((name, run.header.device))}
         for run in runs
         for name in run.header.implementations
     ]
@@ -54,7 +61,10 @@ def collect(files: Sequence[Path], cases_at: Path, deviations_at: Path) -> dict[
             if name not in ran
         ],
         "verdicts": VERDICTS,
-        "conventions": [row for run in runs for row in _conventions(run)],
+        "meanings": MEANINGS,
+        "conventions": list(conventions.values()),
+        "cases": cases,
+        "folder": cases_at,
     }
 
 
@@ -79,6 +89,7 @@ def _conventions(run: Run) -> Iterator[dict[str, Any]]:
         yield {
             "name": name,
             "device": run.header.device,
+            "declared": declared,
             "epsilon": cell(f"{declared.epsilon:g}", "train-epsilon"),
             "momentum": momentum,
             "variance": cell(declared.running_variance, "update-momentum"),
@@ -123,6 +134,9 @@ def _column(
         "by_family": _by_family(results, cases),
         "worst": _worst(results, cases),
         "deviations": _found(results, record),
+        "results": results,
+        "recorded": [_on_record(result, record) for result in results],
+        "run": _run(run),
     }
 
 
@@ -153,25 +167,32 @@ def _ratio(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 100 else f"{ratio:,.0f}" if ratio < 1e6 else f"{ratio:.1e}"
 
 
+def _on_record(result: Result, record: Record) -> Deviation | None:
+    """The entry of the record that says what was seen here; None for what conforms."""
+    if result.verdict == CONFORMS:
+        return None
+    deviation = record.find(result.implementation, result.case)
+    seen = deviation is not None and deviation.allows(result.verdict, result.name)
+    return deviation if seen else None
+
+
 def _found(results: Sequence[Result], record: Record) -> list[dict[str, Any]]:
     """The deviations that were seen, each with what is on record of it, the gravest first."""
     found: dict[tuple[str, str, int], dict[str, Any]] = {}
     for result in results:
-        if result.verdict == "conforms":
+        if result.verdict == CONFORMS:
             continue
-        deviation = record.find(result.implementation, result.case)
-        recorded = deviation is not None and deviation.allows(result.verdict, result.name)
-        key = (result.verdict, result.name, deviation.number if deviation and recorded else 0)
+        deviation = _on_record(result, record)
+        key = (result.verdict, result.name, deviation.number if deviation else 0)
         entry = found.setdefault(
             key,
             {
                 "verdict": result.verdict,
                 "name": result.name,
-                "reason": deviation.reason if deviation and recorded else "Not on record.",
-                "link": deviation.link if deviation and recorded else "",
+                "reason": deviation.reason if deviation else NOT_ON_RECORD,
+                "link": deviation.link if deviation else "",
                 "cases": [],
             },
         )
         entry["cases"].append(result.case)
-    gravity = ("crashed", "timeout", "wrong", "inaccurate", "convention", "policy", "unsupported")
-    return sorted(found.values(), key=lambda e: (gravity.index(e["verdict"]), e["cases"][0]))
+    return sorted(found.values(), key=lambda e: (GRAVITY.index(e["verdict"]), e["cases"][0]))
