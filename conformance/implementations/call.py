@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,18 @@ def ask(implementation: Implementation, case: Case) -> Answer:
         return Answer(raised=f"{type(error).__name__}: {_text_of(error)}")
 
 
+def ask_after_others(
+    implementation: Implementation, case: Case, cases: Mapping[str, Case]
+) -> Answer:
+    """The answer, after those to the cases that precede it, which it must leave as they were."""
+    earlier = [ask(implementation, cases[name]) for name in case.attributes.get("preceded_by", ())]
+    before = [_answer_bytes(answer) for answer in earlier]
+    answer = ask(implementation, case)
+    if any(_answer_bytes(one) != kept for one, kept in zip(earlier, before, strict=True)):
+        return Answer(malformed="an array handed out for an earlier call was written to")
+    return answer
+
+
 def _text_of(error: BaseException) -> str:
     """What the exception says, in characters that can be written anywhere, and without the places of
     this machine."""
@@ -60,8 +72,7 @@ def _text_of(error: BaseException) -> str:
     return text[:_LONGEST]
 
 
-def answer_bytes(answer: Answer) -> list[bytes]:
-    """The outputs' bytes, to tell whether they were written to later."""
+def _answer_bytes(answer: Answer) -> list[bytes]:
     arrays = answer.outputs.values()
     return [array.tobytes() for array in arrays if isinstance(array, np.ndarray)]
 
@@ -113,12 +124,17 @@ def _laid_out(array: np.ndarray, memory: str) -> np.ndarray:
 def _call(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """The method's result; raises _ChangedInput if it wrote to an argument."""
     arrays = {name: a for name, a in arguments.items() if isinstance(a, np.ndarray)}
-    before = {name: array.tobytes() for name, array in arrays.items()}
+    before = {name: array.copy() for name, array in arrays.items()}
     result = method(*arguments.values())
     for name, array in arrays.items():
-        if array.tobytes() != before[name]:
+        if not np.array_equal(_bits(array), _bits(before[name])):
             raise _ChangedInput(name)
     return result
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    """The same memory as unsigned integers: NaN is equal to itself, and -0 is not 0."""
+    return array.view(f"u{array.itemsize}")
 
 
 def _ask_for_each_batch(

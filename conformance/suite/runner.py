@@ -11,12 +11,12 @@ from pathlib import Path
 
 from conformance.case import Case
 from conformance.cases import load_cases
-from conformance.conventions import is_asked, question_of
+from conformance.conventions import question_for
 from conformance.deviations import Record, load_deviations
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.implementations.base import Implementation
-from conformance.implementations.call import answer_bytes, ask
+from conformance.implementations.call import ask_after_others
 from conformance.judge import Answer, judge
 from conformance.results import Result
 from conformance.suite.journal import Check, Journal
@@ -91,28 +91,16 @@ class Runner:
             if isinstance(implementation, str):
                 answer = Answer(raised=implementation)
             else:
-                answer = self._ask(implementation, case)
+                answer = ask_after_others(implementation, case, self.cases)
             seconds = time.perf_counter() - began
         finally:
             faulthandler.cancel_dump_traceback_later()
-        question = case.question
-        if not isinstance(implementation, str) and is_asked(implementation, case):
-            assert implementation.conventions is not None
-            question = question_of(implementation.conventions, case)
-        result = Result.of(case_id, name, judge(question, answer), round(seconds, 6))
+        asked = case.question
+        if not isinstance(implementation, str):
+            asked = question_for(implementation, case)
+        result = Result.of(case_id, name, judge(asked, answer), round(seconds, 6))
         self.journal.end(result)
         return result
-
-    def _ask(self, implementation: Implementation, case: Case) -> Answer:
-        """The answer, after those to the cases that precede it, which it must leave as they were."""
-        earlier = [
-            ask(implementation, self.cases[name]) for name in case.attributes.get("preceded_by", ())
-        ]
-        before = [answer_bytes(answer) for answer in earlier]
-        answer = ask(implementation, case)
-        if any(answer_bytes(one) != kept for one, kept in zip(earlier, before, strict=True)):
-            return Answer(malformed="an array handed out for an earlier call was written to")
-        return answer
 
     def _start(self, name: str) -> Implementation | str:
         """The started implementation, or why it could not be started."""
