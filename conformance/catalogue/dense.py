@@ -23,6 +23,8 @@ def _drafts() -> Iterator[Draft]:
         yield _draft(dtype, "offset", "identity", 8, 4, 3, offset=100.0)
     for dtype in DTYPES:
         yield _many_rows(dtype)
+        for activation in ("relu", "tanh", "sigmoid"):
+            yield _steep(dtype, activation)
 
 
 def _draft(
@@ -44,6 +46,15 @@ def _draft(
         },
         attributes={"activation": activation},
     )
+
+
+def _steep(dtype: str, activation: str) -> Draft:
+    """What goes into the activation is so large that its exponential overflows."""
+    draft = _draft(dtype, "steep", activation, 8, 4, 3)
+    factor = 60.0 if dtype == "float32" else 500.0
+    inputs = {**draft.inputs, "gamma": factor * draft.inputs["gamma"]}
+    comment = f"{draft.comment} of {factor:g} times as much as elsewhere"
+    return replace(draft, comment=comment, inputs=inputs)
 
 
 def _many_rows(dtype: str) -> Draft:

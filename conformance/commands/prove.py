@@ -30,9 +30,10 @@ def _prove(arguments: argparse.Namespace) -> int:
     from conformance.proof.prove import prove
 
     began = time.perf_counter()
-    trials = prove(arguments.cases, arguments.n)
-    for trial in trials:
-        print("\n".join(_lines(trial)))
+    trials = []
+    for trial in prove(arguments.cases, arguments.n):
+        trials.append(trial)
+        print("\n".join(_lines(trial)), flush=True)
     print()
     if arguments.families:
         _print_families(arguments, trials)

@@ -61,7 +61,7 @@ class Trial:
         return not self.strays and (bool(self.telling) or not self.wrong)
 
 
-def prove(folder: Path, workers: int | None = None, names: Sequence[str] = ()) -> list[Trial]:
+def prove(folder: Path, workers: int | None = None, names: Sequence[str] = ()) -> Iterator[Trial]:
     """The trial of every kernel, or of those named, in the order of KERNELS; the slow ones begin.
 
     Raises UserError where bfloat16 is missing.
@@ -73,10 +73,11 @@ def prove(folder: Path, workers: int | None = None, names: Sequence[str] = ()) -
     names = [name for name in KERNELS if name in names] if names else list(KERNELS)
     workers = min(workers or os.cpu_count() or 1, len(names))
     if workers == 1:
-        return [_try(str(folder), name) for name in names]
+        yield from (_try(str(folder), name) for name in names)
+        return
     # Spawned: a fork would copy the threads of whatever the caller has imported.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_try, [str(folder)] * len(names), names))
+        yield from pool.map(_try, [str(folder)] * len(names), names)
 
 
 def _try(folder: str, name: str) -> Trial:

@@ -60,6 +60,7 @@ EPSILON = (
         root=_root_of(lambda e: max(e, 1.001e-5)),
     ),
     mutant("epsilon-at-most-1e-3", root=_root_of(lambda e: min(e, 1e-3))),
+    mutant("epsilon-at-most-0.5", root=_root_of(lambda e: min(e, 0.5))),
     mutant("epsilon-always-1e-3", root=_root_of(lambda e: 1e-3)),
     mutant("epsilon-always-1e-5", root=_root_of(lambda e: 1e-5)),
     mutant("epsilon-always-1e-3-in-inference", infer=_with_epsilon(lambda e: 1e-3)),
@@ -116,6 +117,21 @@ def _trimmed(x: Any) -> Any:
     return np.mean(values[:-1] if len(values) > 10 else values, axis=0)
 
 
+def _zero_for_constant(self: Kernel, x: Any, mean: Any, var: Any, *others: Any) -> Any:
+    """Without variance there is nothing to scale, and beta is forgotten; one value has its own path."""
+    y = Kernel.normalize(self, x, mean, var, *others)
+    return np.where((var == 0) & (size(x) > 1), x.dtype.type(0), y)
+
+
+def _nearly_constant(x: Any, mean: Any) -> Any:
+    """A channel is taken for constant if its values differ in the last places only."""
+    if not x.size:
+        return Kernel().var(x, mean)
+    spread, largest = np.ptp(x, axis=axes(x)), np.max(np.abs(x), axis=axes(x))
+    var = np.mean(np.square(x - mean), axis=axes(x))
+    return np.where(spread <= 8 * np.spacing(largest), x.dtype.type(0), var)
+
+
 VARIANCE = (
     mutant(
         "variance-unbiased",
@@ -126,6 +142,7 @@ VARIANCE = (
         "variance-reported-unbiased",
         due="unbiased-batch-variance",
         verdicts=frozenset({"convention"}),
+        only=True,
         train=_report_unbiased,
     ),
     mutant("variance-over-n-plus-1", var=_var(lambda v, x: v * (size(x) / (size(x) + 1)))),
@@ -144,7 +161,8 @@ VARIANCE = (
     mutant("variance-at-least-1e-3", var=_var(lambda v, x: np.maximum(v, v.dtype.type(1e-3)))),
     mutant("variance-at-most-1", var=_var(lambda v, x: np.minimum(v, 1))),
     mutant("variance-at-least-epsilon-1e-5", var=_var(lambda v, x: v + v.dtype.type(1e-5))),
-    mutant("variance-zero-is-one", var=_var(lambda v, x: np.where(v == 0, v.dtype.type(1), v))),
+    mutant("variance-zero-gives-zero", normalize=_zero_for_constant),
+    mutant("variance-constant-to-the-last-places", var=_nearly_constant),
     mutant("variance-of-a-sample", var=_of_a_sample),
     mutant("mean-of-a-sample", mean=lambda x: np.mean(x[::2], axis=axes(x))),
     mutant("mean-trimmed", mean=_trimmed),

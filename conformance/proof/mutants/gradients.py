@@ -127,7 +127,8 @@ _BOTH = {
             total(dy),
         )
     },
-    "dgamma-times-epsilon-off": {"root": lambda var, epsilon: np.sqrt(var + 2 * epsilon)},
+    "epsilon-doubled": {"root": lambda var, epsilon: np.sqrt(var + 2 * epsilon)},
+    "variance-zero-is-one": {"root": lambda v, e: np.sqrt(np.where(v == 0, 1, v) + e)},
     "root-off-by-2**-16": {
         "root": lambda var, epsilon: np.sqrt(var + epsilon) * var.dtype.type(1 + 2.0**-16)
     },

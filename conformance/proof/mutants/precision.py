@@ -149,10 +149,18 @@ def _by_sums(x: Any, mean: Any) -> Any:
     return np.maximum(n * squares - np.square(sums), 0) / (n * n)
 
 
+def _repaired(x: Any, mean: Any) -> Any:
+    """Two passes only where a single one is seen to have lost nearly all digits."""
+    found = np.mean(np.square(x), axis=axes(x)) - np.square(mean)
+    careful = np.mean(np.square(x - mean), axis=axes(x))
+    return np.where(found > 1e-5 * np.square(mean), found, careful)
+
+
 CANCELLATION = (
     mutant("single-pass-absolute", due="single-pass-variance", var=_single_pass(np.abs)),
     mutant("folded-in-two-quotients", infer=_naively_folded),
-    mutant("single-pass-shifted-by-zero-row", var=_shifted_by_channel),
+    mutant("single-pass-repaired-too-late", var=_repaired),
+    mutant("single-pass-shifted-by-first-mean", var=_shifted_by_channel),
     mutant("single-pass-float32-in-float64", var=_single_pass_in_float32),
     mutant("sum-of-squares-less-square-of-sum", var=_by_sums),
 )
@@ -189,10 +197,23 @@ def _nan_spreads(self: Kernel, x: Any, *others: Any) -> Any:
     return (Kernel.infer(self, x, *others) + poison).astype(x.dtype)
 
 
+def _without_nan(self: Kernel, x: Any) -> tuple[Any, Any]:
+    if not x.size:
+        return Kernel.moments(self, x)
+    return np.nanmean(x, axis=axes(x)), np.nanvar(x, axis=axes(x))
+
+
+def _square_fits(a: Any) -> Any:
+    """Numbers whose square would overflow, cut down to those whose square does not."""
+    most = np.sqrt(np.finfo(a.dtype).max)
+    return np.where(np.isfinite(a), np.clip(a, -most, most), a)
+
+
 RANGE = (
     mutant("x-nan-to-zero", inside=lambda a: np.nan_to_num(a, posinf=np.inf, neginf=-np.inf)),
     mutant("x-infinity-to-largest", inside=_without_infinity),
-    mutant("nan-left-out-of-mean", mean=lambda x: np.nanmean(x, axis=axes(x))),
+    mutant("nan-left-out-of-statistics", moments=_without_nan),
+    mutant("squares-kept-finite", inside=_square_fits),
     mutant("nan-spreads-over-channels", standardized=_spreading(np.isnan)),
     mutant("infinity-spreads-over-channels", standardized=_spreading(np.isinf)),
     mutant("nan-spreads-in-inference", infer=_nan_spreads),

@@ -71,6 +71,13 @@ def _unbiased_by_samples(mean: Any, var: Any, x: Any) -> tuple[Any, Any]:
     return mean, var * (len(x) / max(len(x) - 1, 1))
 
 
+def _reset_by_empty(self: Whole, x: Any, running_mean: Any, running_var: Any, *others: Any) -> Any:
+    """A batch without values leaves the statistics as a new layer has them."""
+    if not x.size:
+        return np.zeros_like(running_mean), np.ones_like(running_var)
+    return Whole.update(self, x, running_mean, running_var, *others)
+
+
 def _only_var(self: Whole, x: Any, running_mean: Any, running_var: Any, *others: Any) -> Any:
     return running_mean.copy(), Whole.update(self, x, running_mean, running_var, *others)[1]
 
@@ -106,6 +113,7 @@ MUTANTS = (
         "unbiased-running-variance",
         batch_statistics=_unbiased,
         verdicts=frozenset({"convention"}),
+        only=True,
     ),
     _update(
         "with-deviation",
@@ -121,7 +129,13 @@ MUTANTS = (
     _update("in-place", update=_in_place),
     _update("of-mean-only", update=_only_mean),
     _update("adds-epsilon", update=_with_epsilon),
-    _averaged("rounded-weight-of-the-old", _rounded_weight, "rounded-weight-of-the-old"),
+    _update(
+        "rounded-weight-of-the-old",
+        "rounded-weight-of-the-old",
+        averaged=_rounded_weight,
+        verdicts=frozenset({"convention"}),
+        only=True,
+    ),
     _averaged("rate-float32", _rate_float32, "rate-float32"),
     _averaged("rate-at-most-0.5", lambda old, new, rate: old + min(rate, 0.5) * (new - old)),
     _averaged("rate-0-is-0.1", lambda old, new, rate: old + (rate or 0.1) * (new - old)),
@@ -157,6 +171,7 @@ MUTANTS = (
     ),
     _update("unbiased-twice", batch_statistics=_unbiased_twice),
     _update("unbiased-by-samples", batch_statistics=_unbiased_by_samples),
+    _update("empty-resets", update=_reset_by_empty),
     _update("of-variance-only", update=_only_var),
     _update("of-first-channel", update=_first_channel),
     _update("variance-around-running-mean", update=_around_running_mean),

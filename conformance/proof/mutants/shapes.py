@@ -179,7 +179,22 @@ EQUAL_SIZES = (
     mutant("equal-h-c-of-volume-swapped", result=_swapped(2, 4, 5)),
 )
 
+
+def _empty(change: Any) -> Any:
+    """What is answered for a batch without values: change(y)."""
+    return trained(lambda y, x: y if x.size else change(y))
+
+
+def _channels_only(self: Kernel, x: Any, *others: Any) -> Any:
+    y = Kernel.infer(self, x, *others)
+    return y if x.size else np.zeros((1, *y.shape[1:]), y.dtype)
+
+
 SMALL_SIZES = (
+    mutant("empty-of-one-row", train=_empty(lambda y: np.zeros((1, *y.shape[1:]), y.dtype))),
+    mutant("empty-none", train=_empty(lambda y: None)),
+    mutant("empty-float64", train=_empty(lambda y: y.astype(np.float64))),
+    mutant("empty-of-one-row-in-inference", infer=_channels_only),
     mutant("single-channel-is-a-row", moments=_single_channel),
     mutant("one-value-zero", train=_one_value(lambda y, x: np.zeros_like(y))),
     mutant("one-value-x", train=_one_value(lambda y, x: x.copy())),
