@@ -123,15 +123,6 @@ def _zero_for_constant(self: Kernel, x: Any, mean: Any, var: Any, *others: Any) 
     return np.where((var == 0) & (size(x) > 1), x.dtype.type(0), y)
 
 
-def _nearly_constant(x: Any, mean: Any) -> Any:
-    """A channel is taken for constant if its values differ in the last places only."""
-    if not x.size:
-        return Kernel().var(x, mean)
-    spread, largest = np.ptp(x, axis=axes(x)), np.max(np.abs(x), axis=axes(x))
-    var = np.mean(np.square(x - mean), axis=axes(x))
-    return np.where(spread <= 8 * np.spacing(largest), x.dtype.type(0), var)
-
-
 VARIANCE = (
     mutant(
         "variance-unbiased",
@@ -162,7 +153,6 @@ VARIANCE = (
     mutant("variance-at-most-1", var=_var(lambda v, x: np.minimum(v, 1))),
     mutant("variance-at-least-epsilon-1e-5", var=_var(lambda v, x: v + v.dtype.type(1e-5))),
     mutant("variance-zero-gives-zero", normalize=_zero_for_constant),
-    mutant("variance-constant-to-the-last-places", var=_nearly_constant),
     mutant("variance-of-a-sample", var=_of_a_sample),
     mutant("mean-of-a-sample", mean=lambda x: np.mean(x[::2], axis=axes(x))),
     mutant("mean-trimmed", mean=_trimmed),

@@ -149,17 +149,22 @@ def _by_sums(x: Any, mean: Any) -> Any:
     return np.maximum(n * squares - np.square(sums), 0) / (n * n)
 
 
-def _repaired(x: Any, mean: Any) -> Any:
-    """Two passes only where a single one is seen to have lost nearly all digits."""
-    found = np.mean(np.square(x), axis=axes(x)) - np.square(mean)
-    careful = np.mean(np.square(x - mean), axis=axes(x))
-    return np.where(found > 1e-5 * np.square(mean), found, careful)
+def _repaired(is_good: Any) -> Any:
+    """Two passes where a single one is seen to have lost digits: is_good(var, mean) says where it is not."""
+
+    def var(x: Any, mean: Any) -> Any:
+        found = np.mean(np.square(x), axis=axes(x)) - np.square(mean)
+        careful = np.mean(np.square(x - mean), axis=axes(x))
+        return np.where(is_good(found, mean), found, careful)
+
+    return var
 
 
 CANCELLATION = (
     mutant("single-pass-absolute", due="single-pass-variance", var=_single_pass(np.abs)),
     mutant("folded-in-two-quotients", infer=_naively_folded),
-    mutant("single-pass-repaired-too-late", var=_repaired),
+    mutant("single-pass-repaired-too-late", var=_repaired(lambda v, mean: v > 1e-5 * mean * mean)),
+    mutant("single-pass-repaired-if-small", var=_repaired(lambda v, mean: v > 0.01)),
     mutant("single-pass-shifted-by-first-mean", var=_shifted_by_channel),
     mutant("single-pass-float32-in-float64", var=_single_pass_in_float32),
     mutant("sum-of-squares-less-square-of-sum", var=_by_sums),
@@ -206,7 +211,7 @@ def _without_nan(self: Kernel, x: Any) -> tuple[Any, Any]:
 def _square_fits(a: Any) -> Any:
     """Numbers whose square would overflow, cut down to those whose square does not."""
     most = np.sqrt(np.finfo(a.dtype).max)
-    return np.where(np.isfinite(a), np.clip(a, -most, most), a)
+    return np.where(np.isfinite(a), np.clip(a, -most, most), a) if a.ndim > 1 else a
 
 
 RANGE = (
