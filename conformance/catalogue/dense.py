@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from conformance.catalogue.draft import DTYPES, Draft, Draw, Family
 from conformance.formula import ACTIVATIONS
 from conformance.generator import Random
@@ -49,12 +51,12 @@ def _draft(
 
 
 def _steep(dtype: str, activation: str) -> Draft:
-    """What goes into the activation is so large that its exponential overflows."""
+    """What goes into the activation of one unit is so large that its exponential overflows."""
     draft = _draft(dtype, "steep", activation, 8, 4, 3)
-    factor = 60.0 if dtype == "float32" else 500.0
-    inputs = {**draft.inputs, "gamma": factor * draft.inputs["gamma"]}
-    comment = f"{draft.comment} of {factor:g} times as much as elsewhere"
-    return replace(draft, comment=comment, inputs=inputs)
+    far = 120.0 if dtype == "float32" else 800.0
+    beta = draft.inputs["beta"] + np.array([0.0, far, -far / 2])
+    comment = f"{draft.comment} of about {far:g} in one of them"
+    return replace(draft, comment=comment, inputs={**draft.inputs, "beta": beta})
 
 
 def _many_rows(dtype: str) -> Draft:
