@@ -47,6 +47,14 @@ def is_asked(implementation: Implementation, case: Case) -> bool:
     return key_of(conventions, case.operation, layer) in case.expected
 
 
+def question_for(implementation: Implementation, case: Case) -> Question:
+    """What an implementation is held to: the case's question, or that to its layer."""
+    if not is_asked(implementation, case):
+        return case.question
+    assert implementation.conventions is not None
+    return question_of(implementation.conventions, case)
+
+
 def question_of(conventions: Conventions, case: Case) -> Question:
     """The case's question, with what the layer is declared to do in the place of the reference."""
     question, layer = case.question, case.attributes["layer"]

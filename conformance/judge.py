@@ -163,15 +163,19 @@ def judge(question: Question, answer: Answer) -> Judgement:
         return Judgement(WRONG, "input-changed", message=f"{answer.changed_input} was written to")
     for name, message in _misshapen(question, answer.outputs):
         return Judgement(WRONG, name, message=message)
-    got = {name: np.asarray(array).astype(np.float64) for name, array in answer.outputs.items()}
-    if question.positions is not None:
-        for name in IN_LAYOUT & set(got):
-            got[name] = got[name].reshape(-1)[question.positions]
+    got = {name: _checked(question, name, array) for name, array in answer.outputs.items()}
     judged = _explain(question, got)
     wider = {answer.outputs[name].dtype.name for name in IN_LAYOUT & set(got)} - {question.dtype}
     if judged.verdict == CONFORMS and wider and not question.due:
         return replace(judged, verdict=CONVENTION, name="promoted-output")
     return judged
+
+
+def _checked(question: Question, name: str, array: Any) -> np.ndarray:
+    """The elements of an output that are held against `expected`, in float64."""
+    if question.positions is not None and name in IN_LAYOUT:
+        array = np.reshape(array, -1)[question.positions]
+    return np.asarray(array).astype(np.float64)
 
 
 def _explain(question: Question, got: Mapping[str, np.ndarray]) -> Judgement:

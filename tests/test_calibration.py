@@ -1,73 +1,40 @@
-"""The suite against kernels known to be right and known to be wrong, on every frozen case."""
+"""The suite against kernels known to be right and known to be wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
-from mutants import MUTANTS
-from mutants.operations import Whole
-from right_kernels import RIGHT
 
-from conformance import Implementation
-from conformance.case import Case
 from conformance.cases import cases_folder, load_cases
-from conformance.implementations.call import ask
-from conformance.judge import (
-    CONFORMS,
-    CONVENTION,
-    INACCURATE,
-    POLICY,
-    UNSUPPORTED,
-    WRONG,
-    Judgement,
-    judge,
-)
-from conformance.operations import OPERATIONS
+from conformance.judge import CONFORMS, INACCURATE, POLICY, UNSUPPORTED, WRONG
+from conformance.proof import core
+from conformance.proof.mutants import MUTANTS
+from conformance.proof.mutants.kernel import Half, Whole
+from conformance.proof.prove import Prover, Trial
+from conformance.proof.right import RIGHT
 
-# The large ones last: a mutant that is noticed before does not pay for them.
-CASES = dict(
-    sorted(load_cases(cases_folder()).items(), key=lambda item: item[1].inputs["x"].size > 2**16)
-)
-NAMED = [mutant for mutant in MUTANTS if mutant.due is not None]
-CONVENTIONS = [mutant for mutant in MUTANTS if mutant.verdicts == {CONVENTION}]
+# One for all tests of a process: large tensors are made once, and equal answers judged once.
+PROVER = Prover(load_cases(cases_folder()))
+CASES = PROVER.cases
+ONLY = [mutant for mutant in MUTANTS if mutant.only]
 OUTSIDE_ROOT = [mutant for mutant in MUTANTS if mutant.due == "epsilon-outside-sqrt"]
-
-
-def is_tried_late(case: Case) -> bool:
-    """Rounding alone could move epsilon-outside-sqrt to the reference, so that it is tried last."""
-    keys = list(case.expected)
-    return keys.index("single-pass-variance") < keys.index("epsilon-outside-sqrt")
+SPOILED = [
+    type(kernel.__name__, (kernel,), {"name": f"right-{kernel.__name__}", "verdicts": frozenset()})
+    for kernel in (Whole, Half)
+]
 
 
 @cache
-def made(case_id: str) -> Case:
-    """The case with its large tensors made, once for all kernels."""
-    case = CASES[case_id]
-    return replace(case, inputs={name: np.asarray(a) for name, a in case.inputs.items()})
+def by_core(kernel) -> Trial:
+    return PROVER.trial(kernel, core.read())
 
 
-def judgements(kernel: type[Implementation]) -> Iterator[tuple[Case, Judgement]]:
-    """One instance answers all cases, as in a run."""
-    instance = kernel()
-    for case in CASES.values():
-        if case.inputs["x"].size > getattr(kernel, "largest", 2**25):
-            continue
-        method = OPERATIONS[case.attributes.get("call", case.operation)].method
-        if getattr(kernel, method) is None:
-            continue
-        yield case, judge(case.question, ask(instance, made(case.id)))
-
-
-def accusations(kernel: type[Implementation]) -> list[str]:
-    return [
-        f"{case.id}: {found.verdict} {found.name} at a ratio of {found.ratio}"
-        for case, found in judgements(kernel)
-        if found.verdict in (WRONG, INACCURATE)
-    ]
+def is_tried_late(case_id: str) -> bool:
+    """Rounding alone could move epsilon-outside-sqrt to the reference, so that it is tried last."""
+    keys = list(CASES[case_id].expected)
+    return keys.index("single-pass-variance") < keys.index("epsilon-outside-sqrt")
 
 
 def parametrize(kernels):
@@ -79,39 +46,60 @@ def test_names_are_unique():
     assert len(set(names)) == len(names)
 
 
-@parametrize(RIGHT)
+@parametrize([*RIGHT, *SPOILED])
 def test_no_right_kernel_is_accused(kernel):
-    assert accusations(kernel) == []
-
-
-def test_the_kernel_that_mutants_spoil_is_not_accused():
-    assert accusations(Whole) == []
+    trial = PROVER.trial(kernel)
+    assert not trial.wrong
+    assert trial.strays == ()
 
 
 @parametrize(MUTANTS)
-def test_every_mutant_is_noticed(kernel):
-    assert any(found.verdict in kernel.verdicts for _, found in judgements(kernel))
+def test_every_mutant_is_noticed_by_the_core(kernel):
+    assert by_core(kernel).telling
 
 
-@parametrize(NAMED)
-def test_a_known_mistake_gets_its_name(kernel):
-    assert any(found.name == kernel.due for _, found in judgements(kernel))
-
-
-@parametrize(CONVENTIONS)
-def test_a_convention_is_not_accused(kernel):
-    assert accusations(kernel) == []
+@parametrize(ONLY)
+def test_a_convention_or_an_algorithm_is_only_ever_called_that(kernel):
+    assert kernel.due
+    assert PROVER.trial(kernel).strays == ()
 
 
 @parametrize(OUTSIDE_ROOT)
 def test_epsilon_outside_the_root_is_always_called_that(kernel):
     others = {
-        case.id: (found.verdict, found.name)
-        for case, found in judgements(kernel)
+        found.case: (found.verdict, found.name)
+        for found in PROVER.findings(kernel, CASES)
         if found.verdict not in (CONFORMS, POLICY, UNSUPPORTED)
         and (found.verdict, found.name) != (WRONG, "epsilon-outside-sqrt")
         # The root of a variance of 0, a constant channel's, has no derivative.
-        and not (case.operation == "grad" and "-constant-" in case.id)
+        and not ("/grad-" in found.case and "-constant-" in found.case)
     }
-    assert {c for c in others if not is_tried_late(CASES[c])} == set()
+    assert {name for name in others if not is_tried_late(name)} == set()
     assert set(others.values()) <= {(INACCURATE, "single-pass-variance")}
+
+
+def test_the_core_holds_cases_that_there_are_each_once_and_in_order():
+    names = core.read()
+    assert names
+    assert set(names) <= set(CASES)
+    assert names == [name for name in CASES if name in set(names)]
+
+
+def test_no_case_of_the_core_can_be_spared():
+    """A smallest set has no case without which it notices as much."""
+    noticing = [{found.case for found in by_core(mutant).telling} for mutant in MUTANTS]
+    assert {next(iter(cases)) for cases in noticing if len(cases) == 1} == set(core.read())
+
+
+def test_state_does_not_pass_from_case_to_case():
+    seen = []
+
+    class Remembering(Whole):
+        name = "remembering"
+
+        def train(self, x, gamma, beta, epsilon):
+            seen.append(self)
+            return np.zeros_like(x)
+
+    PROVER.trial(Remembering, ["typical/train-float32-NC-16x5", "typical/train-float64-NC-16x5"])
+    assert len(set(map(id, seen))) == 2

@@ -34,6 +34,8 @@ def _drafts() -> Iterator[Draft]:
     for dtype in DTYPES:
         for operation in ("train", "infer", "grad"):
             yield _defaults(operation, dtype)
+        for kind, gamma in _GAMMA.items():
+            yield _draft("grad-infer", dtype, f"gamma-{kind}", gamma=gamma)
 
 
 def _draft(operation: str, dtype: str, how: str, **special: np.ndarray) -> Draft:
@@ -41,9 +43,9 @@ def _draft(operation: str, dtype: str, how: str, **special: np.ndarray) -> Draft
     draw = Draw(f"affine/{name}")
     inputs = {
         "x": draw.activations(_SHAPE),
-        **(draw.statistics(_SHAPE[-1]) if operation == "infer" else {}),
+        **(draw.statistics(_SHAPE[-1]) if "infer" in operation else {}),
         **draw.affine(_SHAPE[-1]),
-        **({"dy": draw.bell(_SHAPE) + 0.3} if operation == "grad" else {}),
+        **({"dy": draw.bell(_SHAPE) + 0.3} if "grad" in operation else {}),
     }
     comment = how.replace("-", " ")
     return Draft(name, operation, dtype, "NC", 1e-3, comment, {**inputs, **special})

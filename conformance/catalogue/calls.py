@@ -40,7 +40,14 @@ def _drafts() -> Iterator[Draft]:
             yield _draft(operation, "large-after-large-epsilon-0.5", shape, before, epsilon=0.5)
         yield _draft(operation, "large-after-large-float64", shape, before, dtype="float64")
         before = [f"calls/{operation}-small"]
-        yield _draft(operation, "small-again-after-small", _SHAPES["small"], before)
+        shape = _SHAPES["small"]
+        yield _draft(operation, "small-again-after-small", shape, before)
+        if operation != "update":
+            yield _draft(operation, "small-after-small-epsilon-0.25", shape, before, epsilon=0.25)
+        yield _draft(operation, "small-after-small-float64", shape, before, dtype="float64")
+    for operation, other in (("train", "infer"), ("infer", "train")):
+        before = [f"calls/{other}-small", f"calls/{other}-large"]
+        yield _draft(operation, f"small-after-{other}", _SHAPES["small"], before)
     before = ["calls/train-large", "calls/grad-large", "calls/infer-large"]
     yield _draft("update", "large-after-others", _SHAPES["large"], before)
     yield _draft("dense", "large-after-others", _SHAPES["large"], before)

@@ -24,6 +24,11 @@ def _drafts() -> Iterator[Draft]:
     yield _draft("update-frozen", "update", "frozen", 1.0, 2.0)
     yield _draft("train-half", "train", "training", 2.0**-7, 0.0, "bfloat16")
     yield _draft("update-half", "update", "training", 1.0, 2.0, "bfloat16")
+    # The same questions with other numbers.
+    yield _draft("infer-fresh-again", "infer", "inference", 2.0**-6, -0.5)
+    yield _draft("update-frozen-again", "update", "frozen", 0.5, -1.0)
+    yield _draft("train-again-half", "train", "training", 2.0**-6, 0.0, "bfloat16")
+    yield _draft("update-again-half", "update", "training", 2.0, 1.0, "bfloat16")
 
 
 def _draft(

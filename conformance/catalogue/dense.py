@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from conformance.catalogue.draft import DTYPES, Draft, Draw, Family
 from conformance.formula import ACTIVATIONS
 from conformance.generator import Random
@@ -23,6 +25,8 @@ def _drafts() -> Iterator[Draft]:
         yield _draft(dtype, "offset", "identity", 8, 4, 3, offset=100.0)
     for dtype in DTYPES:
         yield _many_rows(dtype)
+        for activation in ("relu", "tanh", "sigmoid"):
+            yield _steep(dtype, activation)
 
 
 def _draft(
@@ -44,6 +48,15 @@ def _draft(
         },
         attributes={"activation": activation},
     )
+
+
+def _steep(dtype: str, activation: str) -> Draft:
+    """What goes into the activation of one unit is so large that its exponential overflows."""
+    draft = _draft(dtype, "steep", activation, 8, 4, 3)
+    far = 120.0 if dtype == "float32" else 800.0
+    beta = draft.inputs["beta"] + np.array([0.0, far, -far / 2])
+    comment = f"{draft.comment} of about {far:g} in one of them"
+    return replace(draft, comment=comment, inputs={**draft.inputs, "beta": beta})
 
 
 def _many_rows(dtype: str) -> Draft:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,10 @@ def _drafts() -> Iterator[Draft]:
         for activation in ("identity", "relu"):
             yield _dense(dtype, activation)
         yield _pair(dtype)
+    yield from _at_the_ends_of_the_range()
+
+
+def _at_the_ends_of_the_range() -> Iterator[Draft]:
     for dtype in _HALVES:
         for how in ({"scale": 300.0}, {"offset": 64.0}, {"scale": 0.01}):
             yield _draft("update", dtype, "NC", True, **how)
@@ -37,6 +42,13 @@ def _drafts() -> Iterator[Draft]:
             yield _draft(operation, dtype, "NC", True, offset=16384.0, scale=300.0)
         yield _dense(dtype, "sigmoid")
     yield _dense("float16", "tanh")
+    # Beyond the range of float16, and far within that of bfloat16.
+    for operation in ("train", "infer", "update"):
+        yield _draft(operation, "bfloat16", "NC", True, scale=1e6)
+    yield _draft("infer", "bfloat16", "NCHW", True, scale=1e6)
+    for dtype in _HALVES:
+        for operation in ("train", "infer", "grad", "grad-infer"):
+            yield _small_epsilon(operation, dtype)
 
 
 def _draft(
@@ -68,6 +80,24 @@ def _draft(
         inputs,
         attributes={"batches": [shape[0]], "rates": [0.1]} if operation == "update" else {},
         dtypes={key: "float32" for key in inputs if mixed and key in _PARAMETERS},
+    )
+
+
+def _small_epsilon(operation: str, dtype: str) -> Draft:
+    """An epsilon that the half precision does not hold: for float16 it is 0."""
+    epsilon = 1e-8 if dtype == "float16" else 3e-5
+    draft = _draft(operation, dtype, "NC", True, scale=0.01)
+    inputs = dict(draft.inputs)
+    inputs["x"] = inputs["x"].copy()
+    inputs["x"][:, 1] = 0.5
+    if "var" in inputs:
+        inputs["var"] = np.array([1e-5, 2e-5, 1e-4, 0.25])
+    return replace(
+        draft,
+        name=f"{operation}-{dtype}-epsilon-{epsilon:g}",
+        epsilon=epsilon,
+        comment=f"{dtype} x, parameters in float32, a channel constant, epsilon {epsilon:g}",
+        inputs=inputs,
     )
 
 

@@ -25,6 +25,8 @@ def _drafts() -> Iterator[Draft]:
             yield _in_another(operation, dtype, "dy")
         yield _in_another("infer", dtype, "mean")
         yield _in_another("infer", dtype, "var")
+        for activation in ("relu", "sigmoid"):
+            yield _dense(dtype, activation)
 
 
 def _draft(operation: str, dtype: str, value: str, gamma_zero: bool = False) -> Draft:
@@ -57,6 +59,18 @@ def _in_another(operation: str, dtype: str, tensor: str) -> Draft:
     comment = f"NaN in the second of three channels of {tensor}"
     name = f"{operation}-{dtype}-{tensor}-nan"
     return replace(draft, name=name, comment=comment, inputs=inputs)
+
+
+def _dense(dtype: str, activation: str) -> Draft:
+    """NaN in the weights of one unit: no activation makes a number of it."""
+    name = f"dense-{dtype}-w-nan-{activation}"
+    draw = Draw(f"nonfinite/{name}")
+    w = draw.bell((3, 3))
+    w[2, 1] = np.nan
+    inputs = {"x": draw.activations(_SHAPE), "w": w, **draw.affine(3)}
+    comment = f"NaN in the weights of the second of three units, {activation}"
+    attributes = {"activation": activation}
+    return Draft(name, "dense", dtype, "NC", 1e-3, comment, inputs, attributes=attributes)
 
 
 FAMILY = Family(

@@ -21,7 +21,13 @@ def add_to(commands: Commands) -> None:
         metavar="NAME",
         help="a name, a framework, a glob, FILE.py:NAME, MODULE:NAME or 'exec:COMMAND'; all installed if left out",
     )
-    run.add_argument("--case", action="append", default=[], metavar="GLOB", help="all if left out")
+    which = run.add_mutually_exclusive_group()
+    which.add_argument(
+        "--case", action="append", default=[], metavar="GLOB", help="all if left out"
+    )
+    which.add_argument(
+        "--core", action="store_true", help="the few cases that notice every known mistake"
+    )
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     run.add_argument("--out", type=Path, metavar="FILE", help="write the results here (JSON lines)")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML here, too")
@@ -47,6 +53,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from conformance import run, summary
+    from conformance.proof import core
 
     out = arguments.resume or arguments.out
     if arguments.resume is not None:
@@ -55,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
         outcome = run.make(
             run.Request(
                 selectors=tuple(arguments.impl),
-                case_globs=tuple(arguments.case),
+                case_globs=tuple(core.read() if arguments.core else arguments.case),
                 device=arguments.device,
                 out=out,
                 workers=arguments.n,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,18 @@ def ask(implementation: Implementation, case: Case) -> Answer:
         return Answer(raised=f"{type(error).__name__}: {_text_of(error)}")
 
 
+def ask_after_others(
+    implementation: Implementation, case: Case, cases: Mapping[str, Case]
+) -> Answer:
+    """The answer, after those to the cases that precede it, which it must leave as they were."""
+    earlier = [ask(implementation, cases[name]) for name in case.attributes.get("preceded_by", ())]
+    before = [_answer_bytes(answer) for answer in earlier]
+    answer = ask(implementation, case)
+    if any(_answer_bytes(one) != kept for one, kept in zip(earlier, before, strict=True)):
+        return Answer(malformed="an array handed out for an earlier call was written to")
+    return answer
+
+
 def _text_of(error: BaseException) -> str:
     """What the exception says, in characters that can be written anywhere, and without the places of
     this machine."""
@@ -73,8 +85,7 @@ def _text_of(error: BaseException) -> str:
     return text[:_LONGEST]
 
 
-def answer_bytes(answer: Answer) -> list[bytes]:
-    """The outputs' bytes, to tell whether they were written to later."""
+def _answer_bytes(answer: Answer) -> list[bytes]:
     arrays = answer.outputs.values()
     return [array.tobytes() for array in arrays if isinstance(array, np.ndarray)]
 
@@ -133,15 +144,14 @@ def _call(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     before = {name: array.copy() for name, array in arrays.items()}
     result = method(*arguments.values())
     for name, array in arrays.items():
-        if not _is_same(array, before[name]):
+        if not np.array_equal(_bits(array), _bits(before[name])):
             raise _ChangedInput(name)
     return result
 
 
-def _is_same(array: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays of one shape hold the same numbers, NaNs and signs of zeros included."""
-    bits = f"u{array.itemsize}"
-    return bool(np.array_equal(array.view(bits), other.view(bits)))
+def _bits(array: np.ndarray) -> np.ndarray:
+    """The same memory as unsigned integers: NaN is equal to itself, and -0 is not 0."""
+    return array.view(f"u{array.itemsize}")
 
 
 def _ask_for_each_batch(

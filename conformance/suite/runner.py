@@ -7,12 +7,11 @@ import time
 
 import numpy as np
 
-from conformance.case import Case
-from conformance.conventions import is_asked, question_of
+from conformance.conventions import question_for
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.implementations.base import Implementation
-from conformance.implementations.call import answer_bytes, ask
+from conformance.implementations.call import ask_after_others
 from conformance.judge import Answer, judge
 from conformance.results import Result, to_line
 from conformance.suite.channel import Channel
@@ -46,14 +45,13 @@ class Runner:
         if isinstance(implementation, str):
             answer = Answer(raised=implementation)
         else:
-            answer = self._ask(implementation, case)
+            answer = ask_after_others(implementation, case, self.plan.cases)
         seconds = time.perf_counter() - began
         if name in self.plan.guarded:
             self._guard(name)
         question = case.question
-        if not isinstance(implementation, str) and is_asked(implementation, case):
-            assert implementation.conventions is not None
-            question = question_of(implementation.conventions, case)
+        if not isinstance(implementation, str):
+            question = question_for(implementation, case)
         with np.errstate(all="ignore"):
             judged = judge(question, answer)
         self.channel.say(to_line("result", Result.of(case_id, name, judged, round(seconds, 6))))
@@ -65,18 +63,6 @@ class Runner:
             self._settings[name].restore()
         else:
             self._settings[name] = Settings()
-
-    def _ask(self, implementation: Implementation, case: Case) -> Answer:
-        """The answer, after those to the cases that precede it, which it must leave as they were."""
-        earlier = [
-            ask(implementation, self.plan.cases[name])
-            for name in case.attributes.get("preceded_by", ())
-        ]
-        before = [answer_bytes(answer) for answer in earlier]
-        answer = ask(implementation, case)
-        if any(answer_bytes(one) != kept for one, kept in zip(earlier, before, strict=True)):
-            return Answer(malformed="an array handed out for an earlier call was written to")
-        return answer
 
     def _start(self, name: str) -> Implementation | str:
         """The started implementation, or why it could not be started."""

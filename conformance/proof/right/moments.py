@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from right_kernels.kernel import Kernel, fma, rows_of
+from conformance.proof.right.kernel import Kernel, fma, rows_of
 
 
 def from_numpy(_: Kernel, x: Any) -> tuple[Any, Any]:

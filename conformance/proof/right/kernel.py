@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from conformance import Implementation
+from conformance.proof.known import Known
 
 
-class Kernel(Implementation):
+class Kernel(Known):
     """A two-pass kernel on channels-last arrays; a right one overrides a step, and stays right.
 
-    Half precisions are computed in float32 and rounded once. `largest` is the size of the largest x
-    that it is asked: loops over rows take their time.
+    Half precisions are computed in float32 and rounded once.
     """
 
-    framework = "numpy"
-    channel_axis = -1
     statistics_too = True
     largest = 2**16
 
@@ -46,13 +44,15 @@ class Kernel(Implementation):
         return y
 
     def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        values, *others = self._inside(x, gamma, beta)
+        values, gamma_inside, beta = self._inside(x, gamma, beta)
         mean, var = self.moments(values)
-        y = self._outside(self.normalize_batch(values, mean, var, *others, epsilon), x)
+        y = self.normalize_batch(values, mean, var, gamma_inside, beta, epsilon)
+        y = self._outside(y, x)
         return (y, mean.astype(gamma.dtype), var.astype(gamma.dtype)) if self.statistics_too else y
 
     def infer(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        return self._outside(self.normalize(*self._inside(x, mean, var, gamma, beta), epsilon), x)
+        values, mean, var, gamma, beta = self._inside(x, mean, var, gamma, beta)
+        return self._outside(self.normalize(values, mean, var, gamma, beta, epsilon), x)
 
     def update(
         self, x: Any, running_mean: Any, running_var: Any, epsilon: float, rate: float
@@ -103,7 +103,7 @@ class Kernel(Implementation):
         return self.outside(np.moveaxis(y.astype(x.dtype), -1, self.channel_axis))
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "identity": lambda y: y,
     "relu": lambda y: np.maximum(y, 0),
     "tanh": np.tanh,

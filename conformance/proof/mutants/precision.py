@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mutants.kernel import Kernel, axes, given, mutant
+from conformance.proof.mutants.kernel import Kernel, axes, given, mutant
 
 
 def _to_digits(a: Any, digits: int) -> Any:
@@ -97,7 +97,7 @@ def _magic(steps: int) -> Any:
     """The fast inverse square root with Newton steps (Lomont 2003 for both constants)."""
 
     def root(var: Any, epsilon: Any) -> Any:
-        v = np.asarray(var + epsilon)
+        v: Any = np.asarray(var + epsilon)
         wide = v.dtype == np.float64
         integer, constant = (np.int64, 0x5FE6EB50C7B537A9) if wide else (np.int32, 0x5F3759DF)
         inverse = (integer(constant) - (v.view(integer) >> 1)).view(v.dtype)
@@ -130,15 +130,44 @@ def _naively_folded(self: Kernel, x: Any, mean: Any, var: Any, *others: Any) -> 
     return gamma * (x / root - mean / root) + beta
 
 
+def _shifted_by_channel(x: Any, mean: Any) -> Any:
+    """Single-pass around the first channel's mean: right for that channel alone."""
+    moved = x - mean[:1]
+    return np.mean(np.square(moved), axis=axes(x)) - np.square(mean - mean[:1])
+
+
+def _single_pass_in_float32(x: Any, mean: Any) -> Any:
+    narrow = x.astype(np.float32)
+    found = np.mean(np.square(narrow), axis=axes(x)) - np.square(np.mean(narrow, axis=axes(x)))
+    return np.maximum(found, 0).astype(x.dtype)
+
+
+def _by_sums(x: Any, mean: Any) -> Any:
+    """(n sum x^2 - (sum x)^2) / n^2"""
+    n = x.dtype.type(x.size // x.shape[-1])
+    squares, sums = np.sum(np.square(x), axis=axes(x)), np.sum(x, axis=axes(x))
+    return np.maximum(n * squares - np.square(sums), 0) / (n * n)
+
+
+def _repaired(is_good: Any) -> Any:
+    """Two passes where a single one is seen to have lost digits: is_good(var, mean) says where it is not."""
+
+    def var(x: Any, mean: Any) -> Any:
+        found = np.mean(np.square(x), axis=axes(x)) - np.square(mean)
+        careful = np.mean(np.square(x - mean), axis=axes(x))
+        return np.where(is_good(found, mean), found, careful)
+
+    return var
+
+
 CANCELLATION = (
-    mutant(
-        "single-pass-clamped",
-        due="single-pass-variance",
-        var=_single_pass(lambda var: np.maximum(var, 0)),
-    ),
-    mutant("single-pass-unclamped", due="single-pass-variance", var=_single_pass(lambda var: var)),
     mutant("single-pass-absolute", due="single-pass-variance", var=_single_pass(np.abs)),
     mutant("folded-in-two-quotients", infer=_naively_folded),
+    mutant("single-pass-repaired-too-late", var=_repaired(lambda v, mean: v > 1e-5 * mean * mean)),
+    mutant("single-pass-repaired-if-small", var=_repaired(lambda v, mean: v > 0.01)),
+    mutant("single-pass-shifted-by-first-mean", var=_shifted_by_channel),
+    mutant("single-pass-float32-in-float64", var=_single_pass_in_float32),
+    mutant("sum-of-squares-less-square-of-sum", var=_by_sums),
 )
 
 
@@ -152,7 +181,49 @@ def _within_float16(x: Any, mean: Any, var: Any) -> tuple[Any, Any]:
     return mean, np.minimum(var, 65504)
 
 
+def _without_infinity(a: Any) -> Any:
+    largest = np.finfo(a.dtype).max
+    return np.clip(a, -largest, largest)
+
+
+def _spreading(test: Any) -> Any:
+    """What stands in one channel poisons all of them."""
+
+    def standardized(x: Any, mean: Any, root: Any) -> Any:
+        z = (x - mean) / root
+        return z * x.dtype.type(np.nan) if test(x).any() else z
+
+    return standardized
+
+
+def _nan_spreads(self: Kernel, x: Any, *others: Any) -> Any:
+    """From one place to the whole channel, as in training."""
+    poison = 0 * np.sum(x, axis=axes(x))
+    return (Kernel.infer(self, x, *others) + poison).astype(x.dtype)
+
+
+def _without_nan(self: Kernel, x: Any) -> tuple[Any, Any]:
+    if not x.size:
+        return Kernel.moments(self, x)
+    return np.nanmean(x, axis=axes(x)), np.nanvar(x, axis=axes(x))
+
+
+def _square_fits(a: Any) -> Any:
+    """Numbers whose square would overflow, cut down to those whose square does not."""
+    most = np.sqrt(np.finfo(a.dtype).max)
+    return np.where(np.isfinite(a), np.clip(a, -most, most), a) if a.ndim > 1 else a
+
+
 RANGE = (
+    mutant("x-nan-to-zero", inside=lambda a: np.nan_to_num(a, posinf=np.inf, neginf=-np.inf)),
+    mutant("x-infinity-to-largest", inside=_without_infinity),
+    mutant("nan-left-out-of-statistics", moments=_without_nan),
+    mutant("squares-kept-finite", inside=_square_fits),
+    mutant("nan-spreads-over-channels", standardized=_spreading(np.isnan)),
+    mutant("infinity-spreads-over-channels", standardized=_spreading(np.isinf)),
+    mutant("nan-spreads-in-inference", infer=_nan_spreads),
+    mutant("inference-nan-mean-is-zero", infer=given(lambda x, m, v: (np.nan_to_num(m), v))),
+    mutant("inference-nan-variance-is-zero", infer=given(lambda x, m, v: (m, np.nan_to_num(v)))),
     mutant("result-nan-to-zero", result=lambda y, x: np.nan_to_num(y)),
     mutant("result-within-3", result=lambda y, x: np.clip(y, -3, 3)),
     mutant("result-not-negative", result=lambda y, x: np.maximum(y, 0)),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from right_kernels.kernel import Kernel, fma
+from conformance.proof.right.kernel import Kernel, fma
 
 
 def fused(_: Kernel, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: float) -> Any:

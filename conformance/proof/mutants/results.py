@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mutants.kernel import Kernel, axes, mutant
+from conformance.proof.mutants.kernel import Kernel, axes, mutant
 
 
 def _as(dtype: type, only: type) -> Any:
@@ -80,61 +80,34 @@ CHANGED_INPUTS = (
 )
 
 
-class _Stateful(Kernel):
-    def __init__(self) -> None:
-        self.kept: dict[Any, Any] = {}
+def _in_another(kind: Any) -> Any:
+    return lambda self, *arguments: kind(self, Kernel.train(self, *arguments))
 
 
-class StatisticsOfTheCallBefore(_Stateful):
-    name = "mutant-statistics-of-the-call-before"
-
-    def moments(self, x: Any) -> tuple[Any, Any]:
-        key, found = (x.shape, x.dtype), super().moments(x)
-        before, self.kept[key] = self.kept.get(key, found), found
-        return before
-
-
-class FirstAnswerKept(_Stateful):
-    name = "mutant-first-answer-kept"
-
-    def train(self, x: Any, *others: Any) -> Any:
-        return self.kept.setdefault((x.shape, x.dtype), super().train(x, *others))
-
-
-class FirstParametersKept(_Stateful):
-    """As constants in a graph compiled once for each shape."""
-
-    name = "mutant-first-parameters-kept"
-
-    def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        affine = self.kept.setdefault((x.shape, x.dtype), (gamma.copy(), beta.copy()))
-        return super().train(x, *affine, epsilon)
-
-
-class FirstEpsilonKept(_Stateful):
-    name = "mutant-first-epsilon-kept"
-
-    def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-        kept = self.kept.setdefault((x.shape, x.dtype), epsilon)
-        return super().train(x, gamma, beta, kept)
-
-
-class FoldedParametersKept(_Stateful):
-    """Inference that folds once, and does not fold anew when the statistics change."""
-
-    name = "mutant-first-statistics-kept"
-
-    def infer(self, x: Any, mean: Any, var: Any, *others: Any) -> Any:
-        kept = self.kept.setdefault((x.shape, x.dtype), (mean.copy(), var.copy()))
-        return super().infer(x, *kept, *others)
-
-
-STATE = (
-    StatisticsOfTheCallBefore,
-    FirstAnswerKept,
-    FirstParametersKept,
-    FirstEpsilonKept,
-    FoldedParametersKept,
+CONTAINERS = (
+    mutant("result-in-a-dict", train=_in_another(lambda self, y: {"y": y})),
+    mutant("result-in-a-generator", train=_in_another(lambda self, y: iter([y]))),
+    mutant("result-twice", train=_in_another(lambda self, y: (y, y))),
+    mutant("result-and-three-more", train=_in_another(lambda self, y: (y, y, y, y))),
+    mutant("result-big-integers", result=lambda y, x: y.astype(np.int64)),
+    mutant("result-of-another-width", result=lambda y, x: np.concatenate([y, y[..., :1]], axis=-1)),
 )
 
-MUTANTS = TYPES + CHANGED_INPUTS + STATE
+
+def _with_zeros(width: int) -> Any:
+    """What a loop over full vectors did not write, in an array of zeros."""
+
+    def result(y: Any, x: Any) -> Any:
+        written = np.zeros_like(y)
+        whole = y.size - y.size % width
+        written.reshape(-1)[:whole] = y.reshape(-1)[:whole]
+        return written
+
+    return result
+
+
+UNWRITTEN = tuple(
+    mutant(f"unwritten-after-whole-{n}", result=_with_zeros(n)) for n in (2, 4, 8, 16, 64)
+)
+
+MUTANTS = TYPES + CHANGED_INPUTS + CONTAINERS + UNWRITTEN

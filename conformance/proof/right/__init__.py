@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance import Implementation
-from right_kernels import kinds, moments, normalizations, sums
-from right_kernels.kernel import Kernel
+from conformance.proof.known import Known
+from conformance.proof.right import kinds, layer, moments, normalizations, sums
+from conformance.proof.right.kernel import Kernel
 
 
-def _right(name: str, **steps: Any) -> type[Implementation]:
+def _right(name: str, **steps: Any) -> type[Known]:
     if "total" in steps:
         steps["total"] = staticmethod(steps["total"])
     return type(name, (Kernel,), {"name": f"right-{name}", **steps})
 
 
-RIGHT: tuple[type[Implementation], ...] = (
+_EMPTY = frozenset({"empty-batch"})
+
+RIGHT: tuple[type[Known], ...] = (
     _right("sequential", total=sums.sequential, largest=2**18),
     _right("sequential-channels-first", total=sums.sequential, channel_axis=1),
     _right("backwards", total=sums.backwards, channel_axis=1),
@@ -31,23 +33,29 @@ RIGHT: tuple[type[Implementation], ...] = (
     _right("lanes-32", total=sums.lanes(32), channel_axis=1),
     _right("blocks-16", total=sums.blocks(16)),
     _right("blocks-128", total=sums.blocks(128), channel_axis=1),
-    _right("butterfly", total=sums.butterfly),
+    _right("butterfly", total=sums.butterfly, declines=_EMPTY),
     _right("kahan", total=sums.kahan),
     _right("neumaier", total=sums.neumaier, channel_axis=1),
     _right("fsum", total=sums.correctly_rounded),
     _right("add-reduce", statistics_too=False, largest=2**25),
     _right("numpy-mean-var", moments=moments.from_numpy, channel_axis=1, largest=2**25),
-    _right("welford", moments=moments.welford),
-    _right("welford-lanes", moments=moments.welford_in_lanes, channel_axis=1),
-    _right("chan", moments=moments.chan),
-    _right("shifted", moments=moments.shifted),
-    _right("shifted-sequential", moments=moments.shifted, total=sums.sequential, channel_axis=1),
-    _right("shifted-backwards", moments=moments.shifted, total=sums.backwards),
+    _right("welford", moments=moments.welford, declines=_EMPTY),
+    _right("welford-lanes", moments=moments.welford_in_lanes, channel_axis=1, declines=_EMPTY),
+    _right("chan", moments=moments.chan, declines=_EMPTY),
+    _right("shifted", moments=moments.shifted, declines=_EMPTY),
+    _right(
+        "shifted-sequential",
+        moments=moments.shifted,
+        total=sums.sequential,
+        channel_axis=1,
+        declines=_EMPTY,
+    ),
+    _right("shifted-backwards", moments=moments.shifted, total=sums.backwards, declines=_EMPTY),
     _right("corrected", moments=moments.corrected),
     _right("corrected-sequential", moments=moments.corrected, total=sums.sequential),
     _right("reciprocal-count", moments=moments.by_reciprocal_count, channel_axis=1),
     _right("shares", moments=moments.shares),
-    _right("means-of-means", moments=moments.means_of_means),
+    _right("means-of-means", moments=moments.means_of_means, declines=_EMPTY),
     _right("fused", moments=moments.fused_moments, normalize=normalizations.fused, channel_axis=1),
     _right("inverse", normalize=normalizations.by_inverse, statistics_too=False),
     _right("root-of-inverse", normalize=normalizations.by_root_of_inverse, channel_axis=1),
@@ -69,4 +77,7 @@ RIGHT: tuple[type[Implementation], ...] = (
     kinds.RefusesEpsilonZero,
     kinds.InferOnly,
     kinds.PlainFunction,
+    layer.KerasLike,
+    layer.TorchLike,
+    layer.FreshByBatch,
 )

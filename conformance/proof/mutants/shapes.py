@@ -6,32 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from mutants.kernel import Kernel, axes, mutant, size, trained
+from conformance.proof.mutants.kernel import Kernel, axes, mutant, rows, size, trained
 
 
-def _rows(a: Any) -> Any:
-    return a.reshape(-1, a.shape[-1])
-
-
-def _whole(count: int, width: int) -> int:
+def whole(count: int, width: int) -> int:
     """How many of `count` a loop over full vectors sees; all where there is not one full vector."""
     return count - count % width if count >= width else count
 
 
 def _mean_of_whole(width: int) -> Any:
-    return lambda x: np.mean(_rows(x)[: _whole(size(x), width)], axis=0)
+    return lambda x: np.mean(rows(x)[: whole(size(x), width)], axis=0)
 
 
 def _var_of_whole(width: int) -> Any:
     def var(x: Any, mean: Any) -> Any:
-        return np.mean(np.square(_rows(x)[: _whole(size(x), width)] - mean), axis=0)
+        return np.mean(np.square(rows(x)[: whole(size(x), width)] - mean), axis=0)
 
     return var
 
 
-def _both_of_whole(width: int) -> Any:
+def of_whole(width: int) -> Any:
     def moments(self: Kernel, x: Any) -> tuple[Any, Any]:
-        return Kernel.moments(self, _rows(x)[: _whole(size(x), width)])
+        return Kernel.moments(self, rows(x)[: whole(size(x), width)])
 
     return moments
 
@@ -40,8 +36,8 @@ def _unscaled_rows(width: int) -> Any:
     """The results of the last rows, left at x."""
 
     def result(y: Any, x: Any) -> Any:
-        whole = _whole(size(x), width)
-        _rows(y)[whole:] = _rows(x)[whole:]
+        first = whole(size(x), width)
+        rows(y)[first:] = rows(x)[first:]
         return y
 
     return result
@@ -51,8 +47,7 @@ def _wrong_gamma(width: int) -> Any:
     """The channels after the last full vector take gamma from the first."""
 
     def scaled(z: Any, gamma: Any, beta: Any) -> Any:
-        whole = _whole(len(gamma), width)
-        tail = np.arange(len(gamma)) >= whole
+        tail = np.arange(len(gamma)) >= whole(len(gamma), width)
         return np.where(tail, gamma[0], gamma) * z + beta
 
     return scaled
@@ -63,7 +58,7 @@ def _wrong_variance(width: int) -> Any:
 
     def moments(self: Kernel, x: Any) -> tuple[Any, Any]:
         mean, var = Kernel.moments(self, x)
-        var[_whole(len(var), width) :] = var[0]
+        var[whole(len(var), width) :] = var[0]
         return mean, var
 
     return moments
@@ -90,18 +85,18 @@ def _both_of_whole_samples(width: int) -> Any:
 
     def moments(self: Kernel, x: Any) -> tuple[Any, Any]:
         samples = x.reshape(len(x), -1, x.shape[-1])
-        return Kernel.moments(self, samples[:, : _whole(samples.shape[1], width)])
+        return Kernel.moments(self, samples[:, : whole(samples.shape[1], width)])
 
     return moments
 
 
 def _last_twice(self: Kernel, x: Any) -> tuple[Any, Any]:
-    rows = _rows(x)
-    return Kernel.moments(self, np.concatenate([rows, rows[-1:]]))
+    values = rows(x)
+    return Kernel.moments(self, np.concatenate([values, values[-1:]]))
 
 
 TAILS = (
-    mutant("tail-last-row-ignored-if-odd", moments=_both_of_whole(2)),
+    mutant("tail-last-row-ignored-if-odd", moments=of_whole(2)),
     *(mutant(f"tail-of-{n}-not-in-mean", mean=_mean_of_whole(n)) for n in (4, 8, 16, 32, 1024)),
     *(mutant(f"tail-of-{n}-not-in-variance", var=_var_of_whole(n)) for n in (4, 8, 16, 32, 1024)),
     *(mutant(f"tail-of-{n}-rows-left", result=_unscaled_rows(n)) for n in (2, 4, 8, 16, 1024)),
@@ -184,7 +179,22 @@ EQUAL_SIZES = (
     mutant("equal-h-c-of-volume-swapped", result=_swapped(2, 4, 5)),
 )
 
+
+def _empty(change: Any) -> Any:
+    """What is answered for a batch without values: change(y)."""
+    return trained(lambda y, x: y if x.size else change(y))
+
+
+def _channels_only(self: Kernel, x: Any, *others: Any) -> Any:
+    y = Kernel.infer(self, x, *others)
+    return y if x.size else np.zeros((1, *y.shape[1:]), y.dtype)
+
+
 SMALL_SIZES = (
+    mutant("empty-of-one-row", train=_empty(lambda y: np.zeros((1, *y.shape[1:]), y.dtype))),
+    mutant("empty-none", train=_empty(lambda y: None)),
+    mutant("empty-float64", train=_empty(lambda y: y.astype(np.float64))),
+    mutant("empty-of-one-row-in-inference", infer=_channels_only),
     mutant("single-channel-is-a-row", moments=_single_channel),
     mutant("one-value-zero", train=_one_value(lambda y, x: np.zeros_like(y))),
     mutant("one-value-x", train=_one_value(lambda y, x: x.copy())),

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance import Implementation
-from right_kernels.kernel import Kernel, rows_of
+from conformance.proof.known import Known
+from conformance.proof.right.kernel import Kernel, rows_of
 
 
 class Float64Inside(Kernel):
@@ -85,6 +85,7 @@ class RefusesOneValue(Kernel):
     """Has no statistics of one value per channel, and says so, as the flag of such cases allows."""
 
     name = "right-refuses-one-value"
+    declines = frozenset({"one-value-per-channel"})
 
     def moments(self, x: Any) -> tuple[Any, Any]:
         if len(rows_of(x)) == 1:
@@ -104,6 +105,7 @@ class NanForOneValue(Kernel):
 
 class RefusesEpsilonZero(Kernel):
     name = "right-refuses-epsilon-zero"
+    declines = frozenset({"epsilon-zero"})
 
     def normalize(self, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
         if epsilon == 0:
@@ -116,14 +118,11 @@ class InferOnly(Kernel):
     train = update = grad = dense = None  # type: ignore[assignment]
 
 
-class PlainFunction(Implementation):
+class PlainFunction(Known):
     """A function of (m, n) rows, as a NumPy user writes it."""
 
     name = "right-plain-function"
-    framework = "numpy"
-    channel_axis = -1
     dtypes = ("float32", "float64")
-    largest = 2**25
 
     def train(self, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         return _batch_norm(rows_of(x), gamma, beta, epsilon).reshape(x.shape)
