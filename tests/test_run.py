@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,10 +78,10 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
 
 
 def bnconf(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """The program's answer; it must come within 20 seconds and leave no process behind."""
+    """The program's answer; it must come within a minute and leave no process behind."""
     process = start(*arguments, cwd=cwd, **environment)
     with swept(process):
-        out, error = process.communicate(timeout=20)
+        out, error = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, out, error)
 
 
@@ -93,7 +93,8 @@ def swept(process: subprocess.Popen) -> Iterator[None]:
     finally:
         left = not is_gone(process.pid)
         if left:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert not left, "a process was left behind"
 
