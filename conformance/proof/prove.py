@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
@@ -76,8 +78,19 @@ def prove(folder: Path, workers: int | None = None, names: Sequence[str] = ()) -
         yield from (_try(str(folder), name) for name in names)
         return
     # Spawned: a fork would copy the threads of whatever the caller has imported.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_keep_memory) as pool:
         yield from pool.map(_try, [str(folder)] * len(names), names)
+
+
+def _keep_memory() -> None:
+    """What a large array leaves is used for the next one (glibc): to hand it back to the system and
+    to be given it again takes as long as the arithmetic."""
+    largest, trim_threshold, mmap_max = 2**31 - 1, -1, -4  # malloc.h
+    with suppress(OSError, AttributeError, TypeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(trim_threshold, largest)
+        libc.mallopt(mmap_max, 0)
 
 
 def _try(folder: str, name: str) -> Trial:

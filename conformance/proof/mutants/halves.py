@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.operations import METHODS
 from conformance.precision import PRECISIONS
 from conformance.proof.mutants.kernel import Half, Kernel, axes, mutant, rows, size, total, widened
 
@@ -27,32 +28,17 @@ class Narrowing(Half):
             return a
         return np.asarray(a).astype(self.narrow_dtype).astype(np.float32)
 
-    def _enter(self, x: Any) -> None:
+
+def _knowing(method: str) -> Any:
+    def asked(self: Narrowing, x: Any, *others: Any) -> Any:
         self.narrow_dtype = x.dtype if x.dtype.itemsize < 4 else None
+        return getattr(Half, method)(self, x, *others)
 
-    def train(self, x: Any, *others: Any) -> Any:
-        self._enter(x)
-        return super().train(x, *others)
+    return asked
 
-    def infer(self, x: Any, *others: Any) -> Any:
-        self._enter(x)
-        return super().infer(x, *others)
 
-    def update(self, x: Any, *others: Any) -> Any:
-        self._enter(x)
-        return super().update(x, *others)
-
-    def grad(self, x: Any, *others: Any) -> Any:
-        self._enter(x)
-        return super().grad(x, *others)
-
-    def grad_infer(self, x: Any, *others: Any) -> Any:
-        self._enter(x)
-        return super().grad_infer(x, *others)
-
-    def dense(self, x: Any, *others: Any) -> Any:
-        self._enter(x)
-        return super().dense(x, *others)
+for _method in METHODS:
+    setattr(Narrowing, _method, _knowing(_method))
 
 
 def _half(name: str, operation: str | None = None, **steps: Any) -> type[Kernel]:
