@@ -109,8 +109,11 @@ def select(cases: Mapping[str, Case], patterns: Iterable[str]) -> dict[str, Case
 
 def read_family(path: Path) -> list[Case]:
     """The cases of one file, checked. Raises UserError naming the file, the case and the field."""
-    envelope = parse(path)
-    where = str(path)
+    return read_envelope(parse(path), str(path), path.stem)
+
+
+def read_envelope(envelope: Mapping[str, Any], where: str, family: str) -> list[Case]:
+    """The cases of a file's object; its family must be the one that the file is named for."""
     check_fields(envelope, _ENVELOPE, where)
     if envelope["schema"] != SCHEMA:
         refuse(where, f"schema is {envelope['schema']!r}, this version reads {SCHEMA!r}")
@@ -120,8 +123,8 @@ def read_family(path: Path) -> list[Case]:
             f"number_of_cases is {envelope['number_of_cases']}, "
             f"the file holds {len(envelope['cases'])}",
         )
-    if envelope["family"] != path.stem:
-        refuse(where, f"family is {envelope['family']!r}, the file's name says {path.stem!r}")
+    if envelope["family"] != family:
+        refuse(where, f"family is {envelope['family']!r}, the file's name says {family!r}")
     formulas = _read_formulas(envelope["formulas"], where)
     notes = _read_notes(envelope["notes"], where)
     cases: list[Case] = []

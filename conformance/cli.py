@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from conformance import __version__
-from conformance.commands import cases, report, run
+from conformance.commands import cases, report, run, search
 from conformance.errors import UserError
 
-_GROUPS = (run, report, cases)
+_GROUPS = (run, report, cases, search)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

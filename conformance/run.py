@@ -102,12 +102,7 @@ def make(request: Request) -> Outcome:
     chosen, left_out = choose(request.selectors, request.device)
     left_out += lines
     built_in = {name: cls.framework for name, cls in registry.built_in().items()}
-    packages = {package for one in chosen for package in one.packages}
-    versions = environment.versions(packages | {"numpy"})
-    for one in chosen:  # a framework may be distributed under another name, or under several
-        own = next((versions[package] for package in one.packages if package in versions), None)
-        if own is not None:
-            versions.setdefault(one.framework, own)
+    versions = versions_of(chosen)
     recorded = {one.name: one.framework for one in chosen if one.built_in}
     device, driver = environment.device(request.device)
     header = Header(
@@ -157,6 +152,17 @@ def make(request: Request) -> Outcome:
     if request.timeout != TIMEOUT:
         options += f" --timeout {request.timeout:g}"
     return Outcome(run, plan.specs, options, record, tuple(stale), left_out, complete)
+
+
+def versions_of(chosen: Sequence[Chosen]) -> dict[str, str]:
+    """The versions of their packages and of NumPy; of each framework under its own name, too."""
+    packages = {package for one in chosen for package in one.packages}
+    versions = environment.versions(packages | {"numpy"})
+    for one in chosen:  # a framework may be distributed under another name, or under several
+        own = next((versions[package] for package in one.packages if package in versions), None)
+        if own is not None:
+            versions.setdefault(one.framework, own)
+    return versions
 
 
 def _without_bfloat16(
@@ -248,7 +254,7 @@ def _probe(spec: str, device: str) -> Chosen:
             capture_output=True,
             text=True,
             errors="replace",
-            env=_environment(),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             timeout=TIME_TO_START,
             check=False,
@@ -332,12 +338,12 @@ def _pytest(plan: Plan, folder: Path) -> subprocess.Popen[Any]:
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=child_environment(),
             process_group=0,
         )
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The package can be imported in a child process from wherever this one was started."""
     root = str(Path(conformance.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]

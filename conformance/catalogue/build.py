@@ -23,6 +23,11 @@ from conformance.judge import Expectation
 from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
 
+
+class ProvesNothing(UserError):
+    """Rounding alone may leave any value in an output of the case."""
+
+
 _FORMULAS = {p.key: p for p in certify.FORMULAS} | {
     a.key: a for a in (*conventions.ALTERNATIVES, *ALTERNATIVES)
 }
@@ -32,8 +37,9 @@ def build(folder: Path) -> dict[str, int]:
     """Write every family's file; the number of cases of each. Byte for byte repeatable."""
     counts = {}
     for family in FAMILIES:
-        records = [_record(family, draft) for draft in family.drafts()]
-        (folder / f"{family.name}.json").write_text(_envelope(family, records), encoding="utf-8")
+        records = [record_of(family, draft) for draft in family.drafts()]
+        text = text_of(envelope_of(family, records))
+        (folder / f"{family.name}.json").write_text(text, encoding="utf-8")
         counts[family.name] = len(records)
     for path in case_files(folder):
         if path.stem not in counts:
@@ -84,8 +90,9 @@ def _differences(case: Case) -> Iterator[str]:
         yield f"flags are {list(case.flags)}; the numbers say {list(flags)}"
 
 
-def _record(family: Family, draft: Draft) -> dict[str, Any]:
-    """One case as it stands in the file."""
+def record_of(family: Family, draft: Draft) -> dict[str, Any]:
+    """One case as it stands in the file: certified. Raises ProvesNothing where that is so, and
+    `balls.Uncertain` where a value could not be fixed."""
     inputs = {name: rounded(array, draft.dtype_of(name)) for name, array in draft.inputs.items()}
     last = _channels_last(inputs, draft.layout)
     expected = certify.expected(
@@ -98,7 +105,7 @@ def _record(family: Family, draft: Draft) -> dict[str, Any]:
     )
     reference = expected.get("reference", {}).values()
     if any((np.isinf(e.scale) & ~np.isnan(e.value)).any() for e in reference):
-        raise UserError(
+        raise ProvesNothing(
             f"{family.name}/{draft.name}: rounding may leave any value here; such a case proves "
             "nothing, choose other inputs"
         )
@@ -169,7 +176,8 @@ def _numbers(array: np.ndarray) -> list[Any]:
     return [names.get(str(number), number) for number in array.tolist()]
 
 
-def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
+def envelope_of(family: Family, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The family's file: its records, and the notes and formulas that they name."""
     flags = {flag for record in records for flag in record["flags"]}
     keys = {key for record in records for key in record["expected"]}
     notes = {
@@ -182,7 +190,7 @@ def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
         for key, f in _FORMULAS.items()
         if key in keys
     }
-    envelope = {
+    return {
         "schema": SCHEMA,
         "generator_version": conformance.__version__,
         "family": family.name,
@@ -192,6 +200,9 @@ def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
         "formulas": formulas,
         "cases": records,
     }
+
+
+def text_of(envelope: dict[str, Any]) -> str:
     return _json(envelope) + "\n"
 
 
