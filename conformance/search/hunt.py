@@ -33,13 +33,16 @@ from conformance.implementations.call import ask
 from conformance.judge import CONFORMS, CONVENTION, POLICY, UNSUPPORTED, Judgement, judge
 from conformance.operations import OPERATIONS
 from conformance.precision import HAS_BFLOAT16
-from conformance.search import right
+from conformance.search import gradable, right
 from conformance.search.strategies import Domain, drafts
 from conformance.suite.runner import TIME_TO_START
 
 FAMILY = Family("found", "Cases that `bnconf search` found.", lambda: ())
 ASKED, FOUND, DONE, WATCH = "asked.json", "found-{}.json", "done.json", "watch"
 """ASKED is there while an implementation is asked: if it is left, that took the process along."""
+
+TRIES = 300
+"""Cases that are tried to shrink a failing one: some 10 s, after which little gets any smaller."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Hunt:
         self.found: list[Kind] = []
         self.target: Kind | None = None
         self.failing: Implementation | None = None
+        self.left = TRIES
         self.tried = self.rejected = self.not_offered = 0
 
     def run(self) -> None:
@@ -106,6 +110,7 @@ class Hunt:
     def _finds_another(self) -> bool:
         """Whether the examples that are left hold a failure of a kind not found before."""
         self.target = self.failing = None
+        self.left = TRIES
         settings = hypothesis.settings(
             max_examples=self.plan.examples - self.tried,
             database=None,
@@ -113,7 +118,8 @@ class Hunt:
             phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         )
         seed = Random(f"{self.plan.seed}/{len(self.found)}")
-        # Flaky: it answers one way and then another; what it failed on is written down.
+        # Flaky: it answers one way and then another, or TRIES came to its end. What it last failed
+        # on is written down, and is the smallest.
         with contextlib.suppress(NoSuchExample, Flaky):
             hypothesis.find(drafts(self.domain), self.fails, settings=settings, random=seed)
         return self._add_target()
@@ -126,14 +132,27 @@ class Hunt:
     def fails(self, draft: Draft) -> bool:
         """Whether an implementation fails on the case: in the way that is being shrunk, if one is."""
         looking = self.target is None
-        try:
-            record = build.record_of(FAMILY, draft)
-        except (build.ProvesNothing, Uncertain):
+        self.left -= not looking
+        if self.left < 0:
+            return False
+        case = self._certified(draft)
+        if case is None:
             self.rejected += looking
             hypothesis.reject()
         self.tried += looking
+        return any(self._fails(one, *case) for one in self._asked(case[0]))
+
+    @staticmethod
+    def _certified(draft: Draft) -> tuple[Case, dict[str, Any]] | None:
+        """The case and its record; None for what proves nothing, or cannot be graded."""
+        try:
+            record = build.record_of(FAMILY, draft)
+        except (build.ProvesNothing, Uncertain):
+            return None
+        if not gradable.is_readable(record):
+            return None
         (case,) = read_envelope(build.envelope_of(FAMILY, [record]), FAMILY.name, FAMILY.name)
-        return any(self._fails(one, case, record) for one in self._asked(case))
+        return (case, record) if gradable.why_not(case) is None else None
 
     def _asked(self, case: Case) -> Iterator[Implementation]:
         for one in self.implementations if self.failing is None else [self.failing]:

@@ -20,6 +20,7 @@ from conformance.deviations import Record, load_deviations
 from conformance.errors import UserError
 from conformance.judge import CRASHED, TIMEOUT
 from conformance.operations import OPERATIONS
+from conformance.suite.runner import TIME_TO_START
 
 RIGHT = "the right kernels"
 _NEEDED = {"hypothesis": "hypothesis", "flint": "python-flint"}
@@ -133,14 +134,16 @@ def _search(
         return Search(name, spec, tuple(findings), _read(folder / hunt.DONE))
     if status is None:
         return Search(name, spec, tuple(findings), {}, ended=INTERRUPTED)
+    hung = (folder / hunt.WATCH).exists() and (folder / hunt.WATCH).stat().st_size > 0
     if not (folder / hunt.ASKED).exists():
+        if status == 1 and not hung:
+            raise RuntimeError("the search failed:\n" + "\n".join(output))
         reason = output[-1] if output else f"the process died (exit status {status})"
+        reason = f"was not started within {TIME_TO_START:g} s" if hung else reason
         return Search(name, spec, tuple(findings), {}, refused=f"{name}: {reason}")
     asked = _read(folder / hunt.ASKED)
-    verdict = TIMEOUT if (folder / hunt.WATCH).stat().st_size else CRASHED
-    message = (
-        f"no answer within {request.timeout:g} s" if verdict == TIMEOUT else "the process died"
-    )
+    verdict = TIMEOUT if hung else CRASHED
+    message = f"no answer within {request.timeout:g} s" if hung else "the process died"
     case = asked["record"]
     last_asked = Finding(
         asked["implementation"], case["operation"], verdict, verdict, None, None, message, case
@@ -164,11 +167,13 @@ def _run(folder: Path) -> int | None:
             env=environment,
             process_group=0,
         )
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return process.wait()
     except KeyboardInterrupt:
         return None
     finally:
+        signal.signal(signal.SIGTERM, before)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

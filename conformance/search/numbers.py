@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from conformance.generator import Random, Staircase
+from conformance.generator import RANGES, Random, Staircase
 from conformance.precision import Precision
 
 EPSILONS = (2.0**-10, 1.0, 1e-3, 1e-5, 1e-8, 1e-12, 0.0)
@@ -107,13 +107,19 @@ def long_columns(
     Everything that it makes is a number of the format.
     """
     digits = min(precision.digits, 31)
-    offset = draw(st.integers(-(2 ** (digits - 1)), 2 ** (digits - 1)))
-    exponent = draw(_exponents(scale, middle, precision))
-    if draw(st.sampled_from((False, False, False, True))):
+    largest = 2 ** (digits - 1)
+    full = st.integers(largest // 2, largest)
+    offset = draw(st.integers(-largest, largest) | full)
+    lowest, highest = RANGES["exponent"]
+    exponent = min(max(draw(_exponents(scale, middle, precision)), lowest), highest)
+    kind = draw(st.sampled_from(("constant", "constant", "turns", "blocks", "random")))
+    if kind == "constant":
+        return Staircase(1, 1, 1, offset, 1, exponent)
+    if kind == "random":
         seed, bits = draw(st.integers(0, 99)), draw(st.integers(1, 5))
         return Random(seed=seed, bits=bits, offset=offset, exponent=exponent)
-    modulus = draw(st.integers(1, 4))
+    modulus = draw(st.integers(2, 4))
     widest = 2 ** (min(digits, 20) - 3)
-    step = draw(st.integers(-widest, widest)) if modulus > 1 else 1
-    times, per = draw(st.sampled_from(((1, 1), (modulus, count))))
+    step = draw(st.integers(-widest, widest))
+    times, per = (1, 1) if kind == "turns" else (modulus, count)
     return Staircase(times, per, modulus, offset, step, exponent)

@@ -38,7 +38,7 @@ def drafts(draw: st.DrawFn, domain: Domain) -> Draft:
     operation = draw(st.sampled_from(domain.operations))
     dtype = draw(st.sampled_from(domain.dtypes))
     epsilon = draw(st.sampled_from(EPSILONS))
-    long = operation in _OF_THE_BATCH and draw(st.sampled_from((False,) * 5 + (True,)))
+    long = operation in _OF_THE_BATCH and draw(st.sampled_from((False, False, False, True)))
     make: Callable[..., st.SearchStrategy[_Tensors]]
     if operation == "dense":
         make = _dense

@@ -76,7 +76,7 @@ def last_line(search: Search, call: str) -> str:
     counts = search.counts
     parts = [f"{counts['tried']} examples"]
     parts += [f"{counts['not_offered']} answers not offered"] * bool(counts["not_offered"])
-    parts += [f"{counts['rejected']} rejected, which prove nothing"] * bool(counts["rejected"])
+    parts += [f"{counts['rejected']} rejected, as they cannot be graded"] * bool(counts["rejected"])
     return f"{search.name}: {', '.join(parts)}; {found}"
 
 
