@@ -101,8 +101,11 @@ def select(cases: Mapping[str, Case], patterns: Iterable[str]) -> dict[str, Case
 
 def read_family(path: Path) -> list[Case]:
     """The cases of one file, checked. Raises UserError naming the file, the case and the field."""
-    envelope = parse(path)
-    where = str(path)
+    return read_envelope(parse(path), str(path), path.stem)
+
+
+def read_envelope(envelope: Mapping[str, Any], where: str, family: str) -> list[Case]:
+    """The cases of a file's object; its family must be the one that the file is named for."""
     check_fields(envelope, _ENVELOPE, where)
     if envelope["schema"] != SCHEMA:
         refuse(where, f"schema is {shown(envelope['schema'])}, this version reads {SCHEMA!r}")
@@ -114,8 +117,8 @@ def read_family(path: Path) -> list[Case]:
         )
     if not envelope["cases"]:
         refuse(where, "holds no cases")
-    if envelope["family"] != path.stem:
-        refuse(where, f"family is {shown(envelope['family'])}, the file's name says {path.stem!r}")
+    if envelope["family"] != family:
+        refuse(where, f"family is {shown(envelope['family'])}, the file's name says {family!r}")
     if not _FAMILY.fullmatch(envelope["family"]):
         refuse(where, "the family's name must be of a-z, 0-9 and -")
     formulas = _read_formulas(envelope["formulas"], where)

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from conformance import __version__
-from conformance.commands import cases, ci, explain, prove, recipes, report, run
+from conformance.commands import cases, ci, explain, prove, recipes, report, run, search
 from conformance.errors import UserError
 
-_GROUPS = (run, report, ci, cases, explain, recipes, prove)
+_GROUPS = (run, report, ci, cases, explain, recipes, prove, search)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

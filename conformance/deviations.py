@@ -130,7 +130,14 @@ class Record:
         """The first entry that covers this implementation and case, and applies here."""
         return next(self._covering(implementation, case), None)
 
-    def _covering(self, implementation: str, case: str) -> Iterator[Deviation]:
+    def known(self, implementation: str) -> frozenset[tuple[str, str]]:
+        """Verdict and name of all that is on record of an implementation, in whatever case."""
+        if implementation not in self.implementations:
+            return frozenset()
+        applying = self._applying_to(implementation)
+        return frozenset((one.verdict, name) for one in applying for name in one.name)
+
+    def _applying_to(self, implementation: str) -> list[Deviation]:
         if implementation not in self._applying:
             version = self.versions.get(self.implementations.get(implementation, ""))
             self._applying[implementation] = [
@@ -139,7 +146,10 @@ class Record:
                 if any(fnmatchcase(implementation, p) for p in deviation.implementation)
                 and deviation.applies(self.device, version)
             ]
-        for deviation in self._applying[implementation]:
+        return self._applying[implementation]
+
+    def _covering(self, implementation: str, case: str) -> Iterator[Deviation]:
+        for deviation in self._applying_to(implementation):
             if any(fnmatchcase(case, pattern) for pattern in deviation.case):
                 yield deviation
 

@@ -134,7 +134,7 @@ def make(request: Request) -> Outcome:
     cases, lines = _without_bfloat16(select(all_cases, request.case_globs), all_cases)
     deviations = load_deviations(request.deviations)
     chosen, left_out = choose(request.selectors, request.device)
-    versions = _versions(chosen)
+    versions = versions_of(chosen)
     device, driver = environment.device(request.device)
     header = Header(
         suite=conformance.__version__,
@@ -234,7 +234,7 @@ def _resumed(request: Request, header: Header, due: set[Check]) -> dict[Check, R
     return found
 
 
-def _versions(chosen: list[Chosen]) -> dict[str, str]:
+def versions_of(chosen: list[Chosen]) -> dict[str, str]:
     packages = {package for one in chosen for package in one.packages}
     versions = environment.versions(packages | {"numpy"})
     for one in chosen:  # a framework may be distributed under another name, or under several

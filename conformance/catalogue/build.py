@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import conformance
-from conformance import certify, conventions
+from conformance import certify, conventions, generator
 from conformance.alternatives import ALTERNATIVES
 from conformance.case import Case, to_numbers
 from conformance.cases import SCHEMA, case_files, read_family
@@ -19,11 +19,16 @@ from conformance.catalogue.draft import Draft, Family, rounded
 from conformance.catalogue.flags import FLAGS, flags_of
 from conformance.errors import UserError
 from conformance.fields import parse
-from conformance.generator import digest, record_of
+from conformance.generator import digest
 from conformance.judge import Expectation
 from conformance.operations import IN_LAYOUT
 from conformance.precision import PRECISIONS
 from conformance.text import one_line
+
+
+class ProvesNothing(UserError):
+    """Rounding alone may leave any value in an output of the case."""
+
 
 _FORMULAS = {p.key: p for p in certify.FORMULAS} | {
     a.key: a for a in (*conventions.ALTERNATIVES, *ALTERNATIVES)
@@ -34,8 +39,9 @@ def build(folder: Path) -> dict[str, int]:
     """Write every family's file; the number of cases of each. Byte for byte repeatable."""
     counts = {}
     for family in FAMILIES:
-        records = [_record(family, draft) for draft in family.drafts()]
-        (folder / f"{family.name}.json").write_text(_envelope(family, records), encoding="utf-8")
+        records = [record_of(family, draft) for draft in family.drafts()]
+        text = text_of(envelope_of(family, records))
+        (folder / f"{family.name}.json").write_text(text, encoding="utf-8")
         counts[family.name] = len(records)
     for path in case_files(folder):
         if path.stem not in counts:
@@ -86,8 +92,9 @@ def _differences(case: Case) -> Iterator[str]:
         yield f"flags are {list(case.flags)}; the numbers say {list(flags)}"
 
 
-def _record(family: Family, draft: Draft) -> dict[str, Any]:
-    """One case as it stands in the file."""
+def record_of(family: Family, draft: Draft) -> dict[str, Any]:
+    """One case as it stands in the file: certified. Raises ProvesNothing where that is so, and
+    `balls.Uncertain` where a value could not be fixed."""
     inputs = {name: rounded(array, draft.dtype_of(name)) for name, array in draft.inputs.items()}
     last = _channels_last(inputs, draft.layout)
     expected = certify.expected(
@@ -100,7 +107,7 @@ def _record(family: Family, draft: Draft) -> dict[str, Any]:
     )
     reference = expected.get("reference", {}).values()
     if any((np.isinf(e.scale) & ~np.isnan(e.value)).any() for e in reference):
-        raise UserError(
+        raise ProvesNothing(
             f"{family.name}/{draft.name}: rounding may leave any value here; such a case proves "
             "nothing, choose other inputs"
         )
@@ -156,14 +163,15 @@ def _tensor(draft: Draft, name: str, array: np.ndarray) -> dict[str, Any]:
     if name in draft.dtypes:
         record["dtype"] = dtype
     if name in draft.generated:
-        record["generator"] = record_of(draft.generated[name])
+        record["generator"] = generator.record_of(draft.generated[name])
         record["sha256"] = digest(array.astype(PRECISIONS[dtype].dtype))
     else:
         record["values"] = to_numbers(array)
     return record
 
 
-def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
+def envelope_of(family: Family, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The family's file: its records, and the notes and formulas that they name."""
     flags = {flag for record in records for flag in record["flags"]}
     keys = {key for record in records for key in record["expected"]}
     notes = {
@@ -176,7 +184,7 @@ def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
         for key, f in _FORMULAS.items()
         if key in keys
     }
-    envelope = {
+    return {
         "schema": SCHEMA,
         "generator_version": conformance.__version__,
         "family": family.name,
@@ -186,6 +194,9 @@ def _envelope(family: Family, records: list[dict[str, Any]]) -> str:
         "formulas": formulas,
         "cases": records,
     }
+
+
+def text_of(envelope: dict[str, Any]) -> str:
     return _json(envelope) + "\n"
 
 

@@ -1,0 +1,314 @@
+"""The search: what it finds without being told, how small that gets, and what it survives."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance.cases import cases_folder, load_cases, read_envelope
+from conformance.catalogue import build
+from conformance.catalogue.draft import Draft
+from conformance.cli import main
+from conformance.deviations import Deviation, Record
+from conformance.generator import Staircase
+from conformance.judge import ACCEPTABLE, Answer, judge
+
+hunt = pytest.importorskip("conformance.search.hunt", exc_type=ImportError)
+from conformance.search import gradable, make, right  # noqa: E402
+
+KERNELS = '''
+import os
+import time
+
+import numpy as np
+
+
+def affine(x, mean, var, gamma, beta, epsilon):
+    return (x - mean) * (gamma / np.sqrt(var + np.float32(epsilon))) + beta
+
+
+class SinglePass:
+    """As flax.linen.BatchNorm does by default."""
+
+    framework = "numpy"
+    dtypes = ("float32",)
+    channel_axis = -1
+
+    def train(self, x, gamma, beta, epsilon):
+        axes = tuple(range(x.ndim - 1))
+        mean = x.mean(axis=axes)
+        var = np.maximum((x * x).mean(axis=axes) - mean * mean, 0)
+        return affine(x, mean, var, gamma, beta, epsilon)
+
+
+class Sequential(SinglePass):
+    """Two passes, each of which adds one float32 number after another."""
+
+    def train(self, x, gamma, beta, epsilon):
+        rows = x.reshape(-1, x.shape[-1])
+        mean = rows.cumsum(axis=0)[-1] / len(rows)
+        var = np.square(rows - mean).cumsum(axis=0)[-1] / len(rows)
+        return affine(x, mean, var, gamma, beta, epsilon)
+
+
+class Dies(SinglePass):
+    def train(self, x, gamma, beta, epsilon):
+        if x.shape[-1] == 3:
+            os.abort()
+        return super().train(x, gamma, beta, epsilon)
+
+
+class Hangs(SinglePass):
+    def train(self, x, gamma, beta, epsilon):
+        if x.shape[-1] == 3:
+            time.sleep(1000)
+        return super().train(x, gamma, beta, epsilon)
+
+
+class Forgets(SinglePass):
+    """Is wrong every other time, whatever it is asked."""
+
+    calls = 0
+
+    def train(self, x, gamma, beta, epsilon):
+        self.calls += 1
+        return x * 0 + 77 + self.calls % 2
+
+
+class CannotStart(SinglePass):
+    def start(self):
+        raise OSError("no such device")
+'''
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("kernels") / "kernels.py"
+    path.write_text(KERNELS)
+    return path
+
+
+def search(*arguments: object) -> int:
+    return main(["search", *map(str, arguments)])
+
+
+def the_case(folder: Path):
+    (case,) = load_cases(folder).values()
+    return case
+
+
+# What it finds
+
+
+def test_the_single_pass_variance_is_found_and_shrunk(kernels, tmp_path, capsys):
+    call = ("--impl", f"{kernels}:SinglePass", "--examples", 50, "--seed", 1)
+    assert search(*call, "--out", tmp_path / "found.json") == 1
+    printed = capsys.readouterr().out
+    assert "FOUND train of" in printed
+    assert "inaccurate, single-pass-variance, ratio " in printed
+    assert f"repeat: bnconf search --impl {kernels}:SinglePass --examples 50 --seed 1\n" in printed
+    case = the_case(tmp_path)
+    assert_a_person_can_read_it(case)
+
+    # The file can be shown, and is what the catalogue's tools would have made of its inputs.
+    assert main(["cases", "show", "--cases", str(tmp_path)]) == 0
+    assert case.id in capsys.readouterr().out
+    shutil.copy(cases_folder() / "schema.json", tmp_path)
+    assert [wrong for *_, wrong in build.verify(tmp_path)] == [[]]
+
+    # The same call finds the same.
+    assert search(*call) == 1
+    assert capsys.readouterr().out == printed
+
+
+def assert_a_person_can_read_it(case) -> None:
+    x = np.asarray(case.inputs["x"], np.float64)
+    assert x.size <= 12
+    assert len(np.unique(x)) <= 3
+    assert np.array_equal(x, np.round(x))
+    assert np.abs(x).max() < 2**12
+
+
+def test_a_naive_float32_sum_is_found_and_shrunk(kernels, tmp_path):
+    call = ("--impl", f"{kernels}:Sequential", "--examples", 150, "--seed", 0)
+    assert search(*call, "--out", tmp_path / "found.json") == 1
+    case = the_case(tmp_path)
+    x = np.asarray(case.inputs["x"], np.float64)
+    assert x.size == max(x.shape) > 2000
+    assert len(np.unique(x)) <= 2
+    record = (tmp_path / "found.json").read_text()
+    assert '"staircase"' in record
+    assert '"values": [' in record.partition('"expected"')[0].partition('"gamma"')[2]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("flax") is None, reason="flax is not installed")
+def test_the_single_pass_variance_of_flax_is_found(tmp_path, capsys):
+    call = ("--impl", "flax.linen.BatchNorm", "--operation", "train", "--examples", 25, "--seed", 1)
+    assert search(*call, "--out", tmp_path / "found.json") == 1
+    assert "single-pass-variance" in (printed := capsys.readouterr().out)
+    assert ", which is on record of it" in printed
+    assert "0 of them not on record" in printed
+    assert_a_person_can_read_it(the_case(tmp_path))
+
+
+def test_what_is_right_is_not_accused(capsys):
+    assert search("--impl", "numpy.batch_norm-float64", "--examples", 60) == 0
+    assert "60 examples" in capsys.readouterr().out
+
+
+def test_no_right_kernel_is_accused():
+    pytest.importorskip("conformance.proof.right")
+    assert search("--right", "--examples", 25) == 0
+
+
+# What it survives
+
+
+@pytest.mark.parametrize(
+    ("kernel", "found"),
+    [
+        ("Dies", "crashed, crashed (the process died)"),
+        ("Hangs", "timeout, timeout (no answer with"),
+    ],
+)
+def test_what_takes_the_process_along_is_found(kernels, kernel, found, tmp_path, capsys):
+    call = ("--impl", f"{kernels}:{kernel}", "--examples", 25, "--timeout", 1)
+    assert search(*call, "--out", tmp_path / "found.json") == 1
+    printed = capsys.readouterr().out
+    assert found in printed
+    assert ": ended early: " in printed
+    # What was found before is not lost.
+    names = {case.id.partition("-inaccurate-")[2] for case in load_cases(tmp_path).values()}
+    assert len(names) == 2
+    assert any(name.startswith("single-pass-variance-") for name in names)
+
+
+def test_what_is_never_the_same_is_found(kernels, capsys):
+    assert search("--impl", f"{kernels}:Forgets", "--examples", 5) == 1
+    assert "wrong, unexplained" in capsys.readouterr().out
+
+
+def test_what_cannot_be_searched_keeps_no_other_from_it(kernels, capsys):
+    call = ("--impl", f"{kernels}:CannotStart", "--impl", f"{kernels}:SinglePass")
+    assert search(*call, "--examples", 3) == 2
+    printed = capsys.readouterr()
+    assert "could not be started: no such device" in printed.err
+    assert f"{kernels}:SinglePass: 3 examples" in printed.out
+
+
+# Calls
+
+
+def test_an_operation_that_is_not_offered_is_told(kernels, capsys):
+    assert search("--impl", f"{kernels}:SinglePass", "--operation", "dense") == 2
+    assert "offers none of dense; name another --operation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ([], "--impl NAME, or --right"),
+        (["--impl", "numpy.batch_norm", "--out", "x.txt"], "NAME.json"),
+        (["--impl", "numpy.batch_norm", "--out", "no-such-folder/x.json"], "cannot be written"),
+    ],
+)
+def test_a_bad_call_is_told(call, message, capsys):
+    assert search(*call) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_hypothesis_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(make, "find_spec", lambda module: None)
+    assert search("--impl", "numpy.batch_norm") == 2
+    assert "pip install 'batchnorm-conformance[search]'" in capsys.readouterr().err
+
+
+def test_what_is_on_record_is_known_whatever_the_case():
+    deviation = Deviation(("mine*",), ("a/*",), "wrong", ("odd", "even"), "A reason.")
+    record = Record([deviation], {"mine": "frame", "other": "frame"}, {}, "cpu")
+    assert record.known("mine") == {("wrong", "odd"), ("wrong", "even")}
+    assert record.known("other") == record.known("mine-too") == frozenset()
+
+
+def test_what_is_on_record_can_be_passed_over(capsys):
+    call = ("--impl", "numpy.batch_norm", "--operation", "train", "--examples", 25)
+    assert search(*call) == 1
+    assert "native-precision" in (printed := capsys.readouterr().out)
+    assert ", which is on record of it; repeat:" in printed
+    assert search(*call, "--new-only") == 0
+
+
+# What is left out
+
+
+def case_of(operation, x, *, epsilon=1e-3, dtype="float32", attributes=None, **tensors):
+    inputs = {"x": np.array(x, np.float64)}
+    inputs |= {name: np.array(tensor, np.float64) for name, tensor in tensors.items()}
+    channels = inputs["x"].shape[1]
+    for name, number in (("gamma", 2.0), ("beta", 1.0)):
+        inputs.setdefault(name, np.full(channels, number))
+    draft = Draft("x", operation, dtype, "NC", epsilon, "", inputs, attributes=attributes or {})
+    record = build.record_of(hunt.FAMILY, draft)
+    (case,) = read_envelope(build.envelope_of(hunt.FAMILY, [record]), "found", "found")
+    return case
+
+
+def two_pass(case, total=np.sum):
+    """Mean, variance and y in float32 as any kernel has them, to the last place or two."""
+    x = case.inputs["x"].astype(np.float32)
+    x = x @ case.inputs["w"] if "w" in case.inputs else x
+    with np.errstate(all="ignore"):
+        mean = np.float32(1 / len(x)) * total(x, axis=0)
+        var = total(np.square(x - mean), axis=0) / len(x)
+        factor = case.inputs["gamma"] / np.sqrt(var + np.float32(case.epsilon))
+        return mean, var, (x - mean) * factor + case.inputs["beta"]
+
+
+def answers(case):
+    with np.errstate(all="ignore"):
+        mean, var, y = (a.astype(case.inputs["x"].dtype) for a in two_pass(case))
+    if case.operation == "dense":
+        return {"y": np.tanh(y)}
+    return {"y": y, "mean": mean, "var": var}
+
+
+GAPS = {
+    "two policies": lambda: case_of("train", [[0, 0], [1e-43, 1e30]], epsilon=0.0),
+    "activation of beta": lambda: case_of(
+        "dense", [[0], [6e20]], w=[[1]], attributes={"activation": "tanh"}, gamma=[2**-10]
+    ),
+    "too large for its dtype": lambda: case_of("train", [[0], [512]], dtype="float16"),
+    "0/0": lambda: case_of(
+        "dense", [[0.1]] * 7, w=[[1]], attributes={"activation": "tanh"}, epsilon=0.0
+    ),
+    "squared, is too large": lambda: case_of("train", [[1e32]] * 7),
+}
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_what_cannot_be_graded_is_left_out_as_long_as_that_is_so(gap):
+    """A right answer is accused. Where this fails the judge has learned: take the line out."""
+    case = GAPS[gap]()
+    assert gap in gradable.why_not(case)
+    assert judge(case.question, Answer(answers(case))).verdict not in ACCEPTABLE
+
+
+def test_an_ordinary_case_can_be_graded():
+    case = case_of("train", [[0], [1], [4]])
+    assert gradable.why_not(case) is None
+    assert judge(case.question, Answer(answers(case))).verdict in ACCEPTABLE
+
+
+def test_long_columns_of_roundings_that_go_one_way_are_told_from_others():
+    def long(offset, step, modulus, exponent):
+        made = Staircase(1, 1, modulus, offset, step, exponent)
+        return case_of("train", made.values(2048)[:, None], attributes={"positions": [0]})
+
+    tenths, integers, signs = long(13421773, 1, 1, -27), long(3, 1, 4, 0), long(-1, 2, 2, 0)
+    assert right.drifts(tenths)
+    assert not right.drifts(integers)
+    assert not right.drifts(signs)
