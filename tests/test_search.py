@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conformance.case import Case
 from conformance.cases import cases_folder, load_cases, read_envelope
 from conformance.catalogue import build
 from conformance.catalogue.draft import Draft
@@ -55,16 +57,23 @@ class Sequential(SinglePass):
         return affine(x, mean, var, gamma, beta, epsilon)
 
 
-class Dies(SinglePass):
+class Wrong(SinglePass):
+    """On the first case already, the smallest."""
+
     def train(self, x, gamma, beta, epsilon):
-        if x.shape[-1] == 3:
+        return x * 0 + 77
+
+
+class Dies(Wrong):
+    def train(self, x, gamma, beta, epsilon):
+        if x.size > 3:
             os.abort()
         return super().train(x, gamma, beta, epsilon)
 
 
-class Hangs(SinglePass):
+class Hangs(Wrong):
     def train(self, x, gamma, beta, epsilon):
-        if x.shape[-1] == 3:
+        if x.size > 3:
             time.sleep(1000)
         return super().train(x, gamma, beta, epsilon)
 
@@ -96,63 +105,62 @@ def search(*arguments: object) -> int:
     return main(["search", *map(str, arguments)])
 
 
-def the_case(folder: Path):
-    (case,) = load_cases(folder).values()
-    return case
-
-
-# What it finds
+def found_by(*call: object, folder: Path) -> tuple[int, list[Case]]:
+    """The first seed that finds anything, and what it found. (What a seed draws depends on
+    Hypothesis's version and on the constants in this package.)"""
+    for seed in range(8):
+        if search(*call, "--seed", seed, "--out", folder / "found.json") == 1:
+            return seed, list(load_cases(folder).values())
+    pytest.fail("nothing was found")
 
 
 def test_the_single_pass_variance_is_found_and_shrunk(kernels, tmp_path, capsys):
-    call = ("--impl", f"{kernels}:SinglePass", "--examples", 50, "--seed", 1)
-    assert search(*call, "--out", tmp_path / "found.json") == 1
+    call = ("--impl", f"{kernels}:SinglePass", "--examples", 30)
+    seed, cases = found_by(*call, folder=tmp_path)
     printed = capsys.readouterr().out
-    assert "FOUND train of" in printed
-    assert "inaccurate, single-pass-variance, ratio " in printed
-    assert f"repeat: bnconf search --impl {kernels}:SinglePass --examples 50 --seed 1\n" in printed
-    case = the_case(tmp_path)
-    assert_a_person_can_read_it(case)
+    repeat = f"repeat: bnconf search --impl {kernels}:SinglePass --examples 30 --seed {seed}\n"
+    assert repeat in printed
+    assert any("-single-pass-variance-" in case.id for case in cases)
+    assert_a_person_can_read_it(tmp_path, cases)
 
     # The file can be shown, and is what the catalogue's tools would have made of its inputs.
     assert main(["cases", "show", "--cases", str(tmp_path)]) == 0
-    assert case.id in capsys.readouterr().out
+    assert cases[0].id in capsys.readouterr().out
     shutil.copy(cases_folder() / "schema.json", tmp_path)
     assert [wrong for *_, wrong in build.verify(tmp_path)] == [[]]
 
     # The same call finds the same.
-    assert search(*call) == 1
-    assert capsys.readouterr().out == printed
+    before = (tmp_path / "found.json").read_bytes()
+    assert search(*call, "--seed", seed, "--out", tmp_path / "found.json") == 1
+    assert (tmp_path / "found.json").read_bytes() == before
 
 
-def assert_a_person_can_read_it(case) -> None:
-    x = np.asarray(case.inputs["x"], np.float64)
-    assert x.size <= 12
-    assert len(np.unique(x)) <= 3
-    assert np.array_equal(x, np.round(x))
-    assert np.abs(x).max() < 2**12
+def assert_a_person_can_read_it(folder: Path, cases: list[Case]) -> None:
+    """Few different numbers in few channels, and few lines of them; a long column is a generator."""
+    for case in cases:
+        x = np.asarray(case.inputs["x"], np.float64)
+        assert len(np.unique(x)) <= 4
+        assert x.shape[case.channel_axis] <= 3
+    for record in json.loads((folder / "found.json").read_text())["cases"]:
+        assert len(json.dumps(record["inputs"])) < 800
 
 
 def test_a_naive_float32_sum_is_found_and_shrunk(kernels, tmp_path):
-    call = ("--impl", f"{kernels}:Sequential", "--examples", 150, "--seed", 0)
-    assert search(*call, "--out", tmp_path / "found.json") == 1
-    case = the_case(tmp_path)
-    x = np.asarray(case.inputs["x"], np.float64)
-    assert x.size == max(x.shape) > 2000
-    assert len(np.unique(x)) <= 2
-    record = (tmp_path / "found.json").read_text()
-    assert '"staircase"' in record
-    assert '"values": [' in record.partition('"expected"')[0].partition('"gamma"')[2]
+    call = ("--impl", f"{kernels}:Sequential", "--examples", 60)
+    _, cases = found_by(*call, folder=tmp_path)
+    assert_a_person_can_read_it(tmp_path, cases)
+    for case in cases:
+        assert case.question.values_per_channel > 2000
+        assert case.inputs["x"].size == case.question.values_per_channel
 
 
 @pytest.mark.skipif(importlib.util.find_spec("flax") is None, reason="flax is not installed")
 def test_the_single_pass_variance_of_flax_is_found(tmp_path, capsys):
-    call = ("--impl", "flax.linen.BatchNorm", "--operation", "train", "--examples", 25, "--seed", 1)
-    assert search(*call, "--out", tmp_path / "found.json") == 1
-    assert "single-pass-variance" in (printed := capsys.readouterr().out)
-    assert ", which is on record of it" in printed
-    assert "0 of them not on record" in printed
-    assert_a_person_can_read_it(the_case(tmp_path))
+    call = ("--impl", "flax.linen.BatchNorm", "--operation", "train", "--examples", 25)
+    _, cases = found_by(*call, folder=tmp_path)
+    assert ", which is on record of it" in capsys.readouterr().out
+    assert any("-single-pass-variance-" in case.id for case in cases)
+    assert_a_person_can_read_it(tmp_path, cases)
 
 
 def test_what_is_right_is_not_accused(capsys):
@@ -182,9 +190,10 @@ def test_what_takes_the_process_along_is_found(kernels, kernel, found, tmp_path,
     assert found in printed
     assert ": ended early: " in printed
     # What was found before is not lost.
-    names = {case.id.partition("-inaccurate-")[2] for case in load_cases(tmp_path).values()}
-    assert len(names) == 2
-    assert any(name.startswith("single-pass-variance-") for name in names)
+    before, last = load_cases(tmp_path).values()
+    assert "-wrong-unexplained-" in before.id
+    assert np.size(before.inputs["x"]) == 1
+    assert np.size(last.inputs["x"]) > 3
 
 
 def test_what_is_never_the_same_is_found(kernels, capsys):
@@ -234,12 +243,11 @@ def test_what_is_on_record_is_known_whatever_the_case():
     assert record.known("other") == record.known("mine-too") == frozenset()
 
 
-def test_what_is_on_record_can_be_passed_over(capsys):
-    call = ("--impl", "numpy.batch_norm", "--operation", "train", "--examples", 25)
-    assert search(*call) == 1
-    assert "native-precision" in (printed := capsys.readouterr().out)
-    assert ", which is on record of it; repeat:" in printed
-    assert search(*call, "--new-only") == 0
+def test_what_is_on_record_can_be_passed_over(tmp_path, capsys):
+    call = ("--impl", "numpy.batch_norm", "--operation", "train", "--examples", 20)
+    seed, _ = found_by(*call, folder=tmp_path)
+    assert ", which is on record of it; repeat:" in capsys.readouterr().out
+    assert search(*call, "--seed", seed, "--new-only") == 0
 
 
 # What is left out

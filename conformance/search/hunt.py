@@ -41,8 +41,8 @@ FAMILY = Family("found", "Cases that `bnconf search` found.", lambda: ())
 ASKED, FOUND, DONE, WATCH = "asked.json", "found-{}.json", "done.json", "watch"
 """ASKED is there while an implementation is asked: if it is left, that took the process along."""
 
-TRIES = 300
-"""Cases that are tried to shrink a failing one: some 10 s, after which little gets any smaller."""
+TRIES = 200
+"""Cases that are tried to shrink a failing one: some 5 s, after which little gets any smaller."""
 
 
 @dataclass(frozen=True)
