@@ -13,6 +13,8 @@ import numpy as np
 
 from conformance.case import Case
 from conformance.judge import limit
+from conformance.operations import OPERATIONS
+from conformance.precision import PRECISIONS
 
 _NEAR_ZERO = frozenset({"underflow", "flush-to-zero"})
 
@@ -36,6 +38,10 @@ def why_not(case: Case) -> str | None:
         return "two policies in one answer: only one may explain it"
     if "overflow" in keys and case.attributes.get("activation", "identity") != "identity":
         return "beta is looked for in y, and the activation of beta stands there"
+    if case.epsilon == 0 and OPERATIONS[case.operation].reduces and _vanishes(case):
+        return "a variance below 2**-1074: that it may be taken for 0 is not noticed"
+    if not keys & _NEAR_ZERO and any(_is_subnormal(case, name) for name in case.inputs):
+        return "a subnormal input: that it may be taken for 0 is not noticed"
     for name, reference in question.expected["reference"].items():
         precision = question.precision_of(name)
         value, scale = np.abs(reference.value), reference.scale
@@ -47,3 +53,21 @@ def why_not(case: Case) -> str | None:
         if (scale[np.isfinite(value)] * unit > precision.working.largest).any():
             return "a rounding error, squared, is too large: an infinity is right"
     return None
+
+
+def _vanishes(case: Case) -> bool:
+    """Whether the variance of a channel that is not constant is too small for binary64."""
+    if case.operation == "grad-infer":
+        return False
+    x = np.moveaxis(np.asarray(case.inputs["x"], np.float64), case.channel_axis, -1)
+    x = x @ np.asarray(case.inputs["w"], np.float64) if "w" in case.inputs else x
+    rows = x.reshape(-1, x.shape[-1])
+    with np.errstate(all="ignore"):
+        return bool(np.any((rows.var(axis=0) == 0) & (rows.min(axis=0) < rows.max(axis=0))))
+
+
+def _is_subnormal(case: Case, tensor: str) -> bool:
+    """Whether a tensor holds a subnormal number of the working format."""
+    sizes = np.abs(np.asarray(case.inputs[tensor], np.float64))
+    smallest = PRECISIONS[case.dtype].working.smallest_normal
+    return bool(np.any((sizes > 0) & (sizes < smallest)))

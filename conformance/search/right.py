@@ -48,8 +48,8 @@ def is_asked(kernel: Implementation, case: Case) -> bool:
 
 
 def drifts(case: Case) -> bool:
-    """Whether a sum over x, dy, their product or the squared deviations is off by more than a
-    quarter of the root of its length, in units of the unit roundoff and of the sum of magnitudes."""
+    """Whether a sum that the formulas have is off by more than a quarter of the root of its length,
+    in units of the unit roundoff and of the sum of magnitudes, if it is made one after another."""
     working = PRECISIONS[case.dtype].working
     for terms in _summed(case):
         plain = np.cumsum(terms.astype(working.dtype), dtype=working.dtype)[-1]
@@ -70,10 +70,11 @@ def _summed(case: Case) -> Iterator[np.ndarray]:
     for channel in range(case.inputs["x"].shape[case.channel_axis]):
         x, *dy = (tensor[..., channel].reshape(-1) for tensor in tensors.values())
         with np.errstate(all="ignore"):
-            deviation = x - x.mean()
-            all_terms = [x, np.square(deviation), *dy, *(upstream * deviation for upstream in dy)]
-        for terms in all_terms:
-            with np.errstate(all="ignore"):
-                rounded = terms.astype(dtype).astype(np.float64)
-            if np.isfinite(rounded).all():
-                yield rounded
+            given = case.operation == "grad-infer"
+            mean = np.asarray(case.inputs["mean"])[channel] if given else x.mean()
+            var = np.asarray(case.inputs["var"])[channel] if given else x.var()
+            mean, var = float(mean), float(var)
+            normalized = (x - mean) / np.sqrt(var + case.epsilon)
+            all_terms = [x, np.square(x - mean), *dy, *(upstream * normalized for upstream in dy)]
+            all_rounded = [terms.astype(dtype).astype(np.float64) for terms in all_terms]
+        yield from (terms for terms in all_rounded if np.isfinite(terms).all())
