@@ -124,6 +124,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def prove(session: nox.Session) -> None:
+    """Every known mistake is noticed, and no right kernel accused."""
+    install(session, "proof")
+    session.run("bnconf", "prove", *session.posargs)
+
+
+@nox.session
 def cases(session: nox.Session) -> None:
     """Certify the frozen cases anew, and see that building them changes nothing."""
     install(session, "cases")
