@@ -91,3 +91,9 @@ def test_what_is_just_beyond_the_bound_of_a_long_sum_is_no_convention():
     case = CASES["large-batch/train-float32-rows-1048576"]
     assert "unbiased-batch-variance" not in case.expected
     assert "unbiased-batch-variance" in CASES["large-batch/train-float32-rows-70001"].expected
+
+
+def test_statistics_in_float32_beside_a_half_precision_are_told_apart_in_float32():
+    """The unbiased running variance of x with a spread of 0.01 is not within float32's rounding of the other."""
+    case = CASES["dtypes/update-float16-NC-scale-0.01-float32-parameters"]
+    assert "unbiased-running-variance" in case.expected
