@@ -259,7 +259,9 @@ def case_of(operation, x, *, epsilon=1e-3, dtype="float32", attributes=None, **t
     channels = inputs["x"].shape[1]
     for name, number in (("gamma", 2.0), ("beta", 1.0)):
         inputs.setdefault(name, np.full(channels, number))
-    draft = Draft("x", operation, dtype, "NC", epsilon, "", inputs, attributes=attributes or {})
+    draft = Draft(
+        "x", operation, dtype, "NC", epsilon, "as it is", inputs, attributes=attributes or {}
+    )
     record = build.record_of(hunt.FAMILY, draft)
     (case,) = read_envelope(build.envelope_of(hunt.FAMILY, [record]), "found", "found")
     return case

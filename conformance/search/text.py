@@ -51,7 +51,7 @@ def id_of(name: str, finding: Finding) -> str:
     """Operation and dtype come first, as in the catalogue; no two findings of a search share the rest."""
     what = dict.fromkeys((finding.verdict, finding.name, finding.implementation))
     parts = (finding.operation, finding.record["dtype"], *what)
-    return f"{name}/{re.sub(r'[^A-Za-z0-9_.-]+', '-', '-'.join(parts))}"
+    return f"{name}/{re.sub(r'[^A-Za-z0-9.-]+', '-', '-'.join(parts))}"
 
 
 def line(finding: Finding) -> str:
