@@ -23,6 +23,7 @@ from conformance.operations import OPERATIONS
 from conformance.suite.runner import TIME_TO_START
 
 RIGHT = "the right kernels"
+INTERRUPTED = "interrupted"
 _NEEDED = {"hypothesis": "hypothesis", "flint": "python-flint"}
 
 
@@ -105,9 +106,6 @@ def _searches(
         yield replace(search, findings=tuple(findings))
         if search.ended == INTERRUPTED:
             return
-
-
-INTERRUPTED = "interrupted"
 
 
 def _search(
