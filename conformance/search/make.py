@@ -25,6 +25,7 @@ from conformance.operations import OPERATIONS
 from conformance.workers import TIME_TO_START
 
 RIGHT = "the right kernels"
+INTERRUPTED = "interrupted"
 _NEEDED = {"hypothesis": "hypothesis", "flint": "python-flint"}
 
 
@@ -107,9 +108,6 @@ def _searches(
         yield replace(search, findings=tuple(findings))
         if search.ended == INTERRUPTED:
             return
-
-
-INTERRUPTED = "interrupted"
 
 
 def _search(

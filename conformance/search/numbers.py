@@ -88,11 +88,11 @@ def columns(draw: st.DrawFn, precision: Precision, scale: Scale) -> Column:
 def _values(
     draw: st.DrawFn, precision: Precision, exponents: st.SearchStrategy[int]
 ) -> tuple[int, int, float, np.ndarray]:
-    """The bound of k, base, 2**exponent, and the values that these make, up to twenty."""
+    """The bound of k, base, 2**exponent, and the values that these make, up to twelve."""
     most = 2**precision.digits - 1
     spread = draw(st.sampled_from((1, 4, most, 0)))
     base = draw(st.just(0) | st.integers(-most, most))
-    ks = draw(st.lists(st.integers(-spread, spread), min_size=1, max_size=20))
+    ks = draw(st.lists(st.integers(-spread, spread), min_size=1, max_size=12))
     ks[-1] += draw(st.sampled_from((0, 0, 64, 2 ** (precision.digits - 1))))
     unit = 2.0 ** draw(exponents)
     return spread, base, unit, (base + np.array(ks, dtype=np.float64)) * unit
