@@ -42,6 +42,8 @@ def why_not(case: Case) -> str | None:
         return "a variance below 2**-1074: that it may be taken for 0 is not noticed"
     if not keys & _NEAR_ZERO and any(_is_subnormal(case, name) for name in case.inputs):
         return "a subnormal input: that it may be taken for 0 is not noticed"
+    if "dy" in case.inputs and "overflow" not in keys and _overflows_otherwise(case):
+        return "another order of the gradient's operations: that it overflows is not noticed"
     for name, reference in question.expected["reference"].items():
         precision = question.precision_of(name)
         value, scale = np.abs(reference.value), reference.scale
@@ -64,6 +66,19 @@ def _vanishes(case: Case) -> bool:
     rows = x.reshape(-1, x.shape[-1])
     with np.errstate(all="ignore"):
         return bool(np.any((rows.var(axis=0) == 0) & (rows.min(axis=0) < rows.max(axis=0))))
+
+
+def _overflows_otherwise(case: Case) -> bool:
+    """Whether a sum of dy * (x - mean), or of gamma * dy / s, is too large for the working format."""
+    named = {name: np.asarray(a, np.float64) for name, a in case.inputs.items()}
+    x, dy = (np.moveaxis(named[name], case.channel_axis, -1) for name in ("x", "dy"))
+    axes = tuple(range(x.ndim - 1))
+    with np.errstate(all="ignore"):
+        mean, var = (named.get("mean", x.mean(axis=axes)), named.get("var", x.var(axis=axes)))
+        before = np.abs(dy * (x - mean)).sum(axis=axes)
+        after = np.abs(named["gamma"] * dy / np.sqrt(var + case.epsilon)).sum(axis=axes)
+        largest = PRECISIONS[case.dtype].working.largest
+        return not bool(np.all((before <= largest) & (after <= largest)))
 
 
 def _is_subnormal(case: Case, tensor: str) -> bool:
