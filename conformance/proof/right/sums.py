@@ -90,4 +90,12 @@ def neumaier(rows: Any) -> Any:
 
 
 def correctly_rounded(rows: Any) -> Any:
-    return np.array([math.fsum(column) for column in rows.T], rows.dtype)
+    return np.array([_fsum(column) for column in rows.T], rows.dtype)
+
+
+def _fsum(column: Any) -> float:
+    """The sum, which is infinite where an intermediate of it is beyond float64."""
+    try:
+        return math.fsum(column)
+    except OverflowError:
+        return math.copysign(math.inf, float(np.sum(column)))
