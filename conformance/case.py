@@ -63,6 +63,11 @@ class Case:
         return self.id.partition("/")[0]
 
     @property
+    def compiled_for(self) -> tuple[Any, ...]:
+        """What frameworks compile for anew: cases that are alike in this can share the outcome."""
+        return (self.dtype, self.operation, *(tensor.shape for tensor in self.inputs.values()))
+
+    @property
     def channel_axis(self) -> int:
         return self.layout.index("C")
 

@@ -20,6 +20,7 @@ from conformance.text import shown
 LARGEST_RECORD = 2**22  # bytes
 _LINK = re.compile(r"https://[^\s<>\"'`|]+")
 _LISTS = ("implementation", "case", "name")
+_FLAGS = ("borderline", "sometimes")
 RECORD = Path(__file__).resolve().parent / "deviations.toml"
 
 
@@ -30,6 +31,8 @@ class Deviation:
     `name` holds more than one where the order of operations decides between them.
 
     `borderline`: some of its cases conform, or may on another machine, where sums run in another order.
+    `sometimes`: any of its cases may conform in one run and not in the next, as memory decides that was
+    never written; no run can tell that it is over, so that `versions` has to.
     """
 
     implementation: tuple[str, ...]
@@ -41,6 +44,7 @@ class Deviation:
     device: str = "*"
     link: str = ""
     borderline: bool = False
+    sometimes: bool = False
     number: int = 0
 
     def __str__(self) -> str:
@@ -58,7 +62,7 @@ class Deviation:
             return False
 
     def allows(self, verdict: str, name: str) -> bool:
-        if self.borderline and verdict == CONFORMS:
+        if (self.borderline or self.sometimes) and verdict == CONFORMS:
             return True
         return verdict == self.verdict and name in self.name
 
@@ -84,7 +88,7 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
     for name, value in entry.items():
         if name not in known:
             raise UserError(f"{where}: unknown field {shown(name)}; known: {', '.join(known)}")
-        kinds = (str, list) if name in _LISTS else (bool,) if name == "borderline" else (str,)
+        kinds = (str, list) if name in _LISTS else (bool,) if name in _FLAGS else (str,)
         if not isinstance(value, kinds):
             raise UserError(f"{where}: {name} is of the wrong type")
         if isinstance(value, str) and not value.isprintable():
@@ -101,6 +105,10 @@ def _entry(entry: Any, number: int, path: Path) -> Deviation:
         SpecifierSet(entry.get("versions", ""))
     except InvalidSpecifier as error:
         raise UserError(f"{where}: versions: {error}") from None
+    if entry.get("sometimes") and not entry.get("versions"):
+        raise UserError(
+            f"{where}: what happens sometimes needs versions, after which it is looked at anew"
+        )
     lists = {field: _texts(entry[field], f"{where}: {field}") for field in _LISTS}
     return Deviation(**{**entry, **lists, "number": number})
 

@@ -156,10 +156,12 @@ def make(request: Request) -> Outcome:
     )
     checks = [(one.name, case) for one in chosen for case in cases]
     found = _resumed(request, header, set(checks))
+    by_shape = sorted(cases, key=lambda case: all_cases[case].compiled_for)
     jobs = [
-        Job(one.name, one.process if one.built_in else f"plug-in {one.name}", left)
+        Job(one.name, one.process if one.built_in else f"plug-in {one.name}", left, one.built_in)
         for one in chosen
-        if (left := tuple(case for case in cases if (one.name, case) not in found))
+        for order in [by_shape if one.built_in else cases]
+        if (left := tuple(case for case in order if (one.name, case) not in found))
     ]
     complete = _carry_out(request, header, plan, jobs, found)
     run = Run(header, [found[check] for check in checks if check in found])

@@ -1,13 +1,15 @@
 """The processes that run cases: started, given work, watched, ended, and followed by others.
 
 They may hang, die, or eat memory; this process does not run any case. Each framework has its processes,
-in which its implementations are run one after another, so that it is imported as seldom as can be.
+in which its implementations are run one after another, so that it is imported as seldom as can be. Towards
+the end, when there is no other work, a process takes half of what is left for another to do.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,16 +35,20 @@ from conformance.suite.runner import Check
 TIME_TO_START = 300.0
 _TIME_TO_END = 20.0
 _TICK = 0.05  # seconds between two looks at deadlines and memory
+_PORTION = 16  # cases that a worker is given at once; the others can still be taken by another
+_WORTH_IT = 2.0  # seconds of work, below which a job is not divided
 _SUITE = Path(__file__).resolve().parent / "suite"
 
 
 @dataclass(frozen=True)
 class Job:
-    """An implementation's cases that are left to do. Jobs with the same `process` may share one."""
+    """An implementation's cases that are left to do. Jobs with the same `process` may share one; one
+    that is `divisible` may be done in several."""
 
     implementation: str
     process: str
     cases: tuple[str, ...]
+    divisible: bool
 
 
 @dataclass
@@ -54,16 +60,30 @@ class Worker:
     log: IO[bytes]
     group: str
     deadline: float
+    born: float = field(default_factory=time.monotonic)
+    time_to_start: float = 0.0
     job: Job | None = None
-    left: list[str] = field(default_factory=list)
-    """Cases of the job that were not begun."""
+    job_since: float = 0.0
+    left: deque[str] = field(default_factory=deque)
+    """Cases of the job that it was not told of yet."""
+    given: deque[str] = field(default_factory=deque)
+    """Those that it was told of, and has not begun."""
     check: Check | None = None
     since: float = 0.0
     was_ready: bool = False
+    waits: bool = False
+    """For another to have got so far that it is known whether it should be helped."""
     has_begun: bool = False
     ended_for: str = ""
     """Why it was killed, if it was."""
     verdict: str = CRASHED
+
+    def time_left(self) -> float:
+        """Seconds that what can be taken from it will need at its pace so far; 0 where that is not known."""
+        if self.job is None or not self.job.divisible:
+            return 0.0
+        done = len(self.job.cases) - len(self.left) - len(self.given)
+        return (time.monotonic() - self.job_since) / done * len(self.left) if done else 0.0
 
 
 @dataclass
@@ -94,6 +114,8 @@ class Workers:
                 if time.monotonic() - looked > _TICK:
                     looked = time.monotonic()
                     self._watch()
+                    for worker in [one for one in self.running if one.waits]:
+                        self._give_work(worker)
                     yield None
         finally:
             for worker in self.running:
@@ -106,12 +128,30 @@ class Workers:
         before = len(self.running)
         while len(self.running) < self.limit:
             groups = Counter(worker.group for worker in self.running)
-            coming = Counter(worker.group for worker in self.running if not worker.was_ready)
+            coming = Counter(w.group for w in self.running if w.waits or not w.was_ready)
             left = [g for g, jobs in self._waiting.items() if len(jobs) > coming[g]]
-            if not left:
+            if left:
+                self._start(min(left, key=lambda group: groups[group]))
+            elif coming or not self._divide(self.running):
                 break
-            self._start(min(left, key=lambda group: groups[group]))
         return len(self.running) > before
+
+    def _divide(self, workers: Sequence[Worker], starts: bool = True) -> bool:
+        """Let half of what a worker has left wait for another, if that ends sooner; whether it did.
+
+        Where another process has first to start, it must have more to do than it takes to start.
+        """
+        longest = max(workers, key=Worker.time_left, default=None)
+        if longest is None or longest.job is None:
+            return False
+        half = longest.time_left() / 2
+        if half < _WORTH_IT or (starts and half < 2 * longest.time_to_start):
+            return False
+        taken = [longest.left.pop() for _ in range(len(longest.left) // 2)][::-1]
+        jobs = self._waiting.setdefault(longest.group, [])
+        jobs.append(replace(longest.job, cases=tuple(taken)))
+        longest.job = replace(longest.job, cases=longest.job.cases[: -len(taken)])
+        return True
 
     def _start(self, group: str) -> None:
         ours, theirs = socket.socketpair()
@@ -153,14 +193,18 @@ class Workers:
                 worker.was_ready = True
                 self._give_work(worker)
             case {"kind": "begin", "check": [implementation, case]} if (
-                worker.job and implementation == worker.job.implementation and case in worker.left
+                worker.job
+                and implementation == worker.job.implementation
+                and worker.given
+                and case == worker.given[0]
             ):
                 worker.check, worker.since, worker.has_begun = (implementation, case), now, True
-                worker.left.remove(case)
+                worker.given.popleft()
             case {"kind": "starting"}:
                 worker.deadline = now + TIME_TO_START
             case {"kind": "started"}:
                 worker.since = now
+                worker.time_to_start = worker.time_to_start or now - worker.born
             case {"kind": "result", "implementation": implementation, "case": case} if (
                 worker.check == (implementation, case)
             ):
@@ -176,18 +220,39 @@ class Workers:
                 raise Garbled
 
     def _give_work(self, worker: Worker) -> None:
-        jobs = self._waiting.get(worker.group, [])
-        worker.job = jobs.pop(0) if jobs else None
-        if not jobs:
-            self._waiting.pop(worker.group, None)
+        if not worker.left:
+            self._give_job(worker)
+        worker.waits = worker.job is None and self._may_be_of_help(worker)
+        if worker.waits:
+            worker.deadline = math.inf
+            return
         with contextlib.suppress(OSError):  # it has died since; its end of the stream tells
             if worker.job is None:
                 worker.deadline = time.monotonic() + _TIME_TO_END
                 worker.channel.say_no_more()
                 return
-            worker.left = list(worker.job.cases)
-            work = {"implementation": worker.job.implementation, "cases": worker.left}
+            worker.given.extend(
+                worker.left.popleft() for _ in range(min(_PORTION, len(worker.left)))
+            )
+            work = {"implementation": worker.job.implementation, "cases": list(worker.given)}
             worker.channel.say(json.dumps(work))
+
+    def _may_be_of_help(self, worker: Worker) -> bool:
+        """Whether there may come something for it to do, and nothing for another in its place."""
+        others = [one for one in self.running if one.group == worker.group and one.left]
+        return not self._waiting and any(one.job and one.job.divisible for one in others)
+
+    def _give_job(self, worker: Worker) -> None:
+        if worker.group not in self._waiting:
+            self._divide([one for one in self.running if one.group == worker.group], starts=False)
+        jobs = self._waiting.get(worker.group, [])
+        worker.job = jobs.pop(0) if jobs else None
+        if not jobs:
+            self._waiting.pop(worker.group, None)
+        if worker.job is not None:
+            worker.deadline = time.monotonic() + self.timeout
+            worker.job_since = time.monotonic()
+            worker.left.extend(worker.job.cases)
 
     def _watch(self) -> None:
         """Kill those that take too long, or too much; the end of their streams tells the rest."""
@@ -220,8 +285,8 @@ class Workers:
         if worker.check is not None:
             implementation, case = worker.check
             yield Result(case, implementation, worker.verdict, worker.verdict, message=how)
-        if worker.job is not None and worker.left:
-            rest = replace(worker.job, cases=tuple(worker.left))
+        if worker.job is not None and (rest_of_it := (*worker.given, *worker.left)):
+            rest = replace(worker.job, cases=rest_of_it)
             self._waiting[worker.group] = [rest, *self._waiting.get(worker.group, [])]
 
 

@@ -89,6 +89,8 @@ BROKEN = {
     "versions a number": (ENTRY + "versions = 2.0", "deviation 1: versions is of the wrong type"),
     "device a list": (ENTRY + 'device = ["cpu"]', "deviation 1: device is of the wrong type"),
     "borderline a text": (ENTRY + 'borderline = "yes"', "deviation 1: borderline is of the wrong"),
+    "sometimes a text": (ENTRY + 'sometimes = "yes"', "deviation 1: sometimes is of the wrong"),
+    "sometimes for ever": (ENTRY + "sometimes = true", "deviation 1: what happens sometimes needs"),
     "link a number": (ENTRY + "link = 1", "deviation 1: link is of the wrong type"),
     "case a number": (ENTRY.replace('"a/*"', "1"), "deviation 1: case is of the wrong type"),
     "case of numbers": (ENTRY.replace('"a/*"', "[1]"), "deviation 1: case must be a text"),
@@ -207,6 +209,18 @@ def test_a_borderline_entry_lets_its_cases_conform():
     assert held.is_as_recorded("mine", "a/1", "conforms", "stable")
     assert not held.is_as_recorded("mine", "a/1", "wrong", "unexplained")
     assert not held.is_as_recorded("mine", "a/1", "policy", "odd")
+
+
+def test_what_happens_sometimes_may_not_happen_at_all():
+    entry = deviation(sometimes=True, versions="==2.*")
+    held = record(entry, versions={"frame": "2.0"})
+    assert held.is_as_recorded("mine", "a/1", "wrong", "odd")
+    assert held.is_as_recorded("mine", "a/1", "conforms", "stable")
+    assert not held.is_as_recorded("mine", "a/1", "policy", "odd")
+    found = dict.fromkeys((("mine", "a/1"), ("mine", "a/2")), ("conforms", "stable"))
+    assert list(no_longer_happens(held, CASES, found)) == []
+    newer = record(entry, versions={"frame": "3.0"})
+    assert not newer.is_as_recorded("mine", "a/1", "wrong", "odd")
 
 
 def test_an_outsider_is_as_recorded_with_anything_acceptable():
