@@ -74,6 +74,7 @@ def run_framework(session: nox.Session) -> None:
     session.env["TORCHINDUCTOR_CACHE_DIR"] = str(kept / "inductor")
     session.env["JAX_COMPILATION_CACHE_DIR"] = str(kept / "xla")
     session.env["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    session.env["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={kept / 'tf-xla'}"
     out = str(RESULTS / f"{framework}.jsonl")
     how = ("--impl", framework, "--timeout", "300", "--out", out)
     session.run("bnconf", "run", *how, *session.posargs)

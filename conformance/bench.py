@@ -10,16 +10,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance.case import Case
 from conformance.cases import load_cases
 from conformance.errors import UserError
 from conformance.implementations import registry
 from conformance.implementations.base import Implementation, Unsupported
-from conformance.implementations.call import arguments_of
+from conformance.implementations.call import arguments_of, batches_of
 from conformance.operations import OPERATIONS
 
 
@@ -115,23 +116,35 @@ def _seconds_of_run(cases: Path, names: Sequence[str], *options: str) -> float:
 
 def _bare(framework: str, folder: Path) -> dict[str, float]:
     """Import and start; then every call of every case, as the suite would make it."""
-    cases = load_cases(folder).values()
+    cases = load_cases(folder)
     began = time.perf_counter()
     implementations = [implementation() for implementation in _of(framework)]
     for implementation in implementations:
         implementation.start()
     importing = time.perf_counter() - began
     calls = [
-        (getattr(implementation, OPERATIONS[case.operation].method or "train"), arguments)
+        call
         for implementation in implementations
-        for case in cases
-        for arguments in [list(arguments_of(implementation, case).values())]
+        for case in cases.values()
+        for one in [*(cases[name] for name in case.attributes.get("preceded_by", ())), case]
+        for call in _calls(implementation, one)
     ]
     began = time.perf_counter()
     for method, arguments in calls:
         _call(method, arguments)
     bare = time.perf_counter() - began
-    return {"checks": len(calls), "importing": importing, "bare": bare}
+    return {"checks": len(implementations) * len(cases), "importing": importing, "bare": bare}
+
+
+def _calls(implementation: Implementation, case: Case) -> Iterator[tuple[Any, list[Any]]]:
+    """Method and arguments; one call for each batch of an update."""
+    method = getattr(implementation, OPERATIONS[case.operation].method or "train")
+    arguments = arguments_of(implementation, case)
+    if case.operation != "update":
+        yield method, list(arguments.values())
+        return
+    for x, rate in batches_of(implementation, case):
+        yield method, list((arguments | {"x": x, "rate": rate}).values())
 
 
 def _call(method: Callable[..., Any] | None, arguments: list[Any]) -> None:

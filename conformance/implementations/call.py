@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,15 @@ def arguments_of(implementation: Implementation, case: Case) -> dict[str, Any]:
     return arguments
 
 
+def batches_of(implementation: Implementation, case: Case) -> Iterator[tuple[np.ndarray, float]]:
+    """The batches of an `update`, each with its rate."""
+    x = np.moveaxis(np.asarray(case.inputs["x"]), case.channel_axis, implementation.channel_axis)
+    start = 0
+    for size, rate in zip(case.attributes["batches"], case.attributes["rates"], strict=True):
+        yield np.array(x[start : start + size], order="C"), rate
+        start += size
+
+
 def _fresh(implementation: Implementation, case: Case, name: str) -> np.ndarray | Deferred:
     tensor = case.inputs[name]
     in_its_layout = case.channel_axis == implementation.channel_axis % len(case.layout)
@@ -159,13 +168,9 @@ def _ask_for_each_batch(
 ) -> Answer:
     """One call for each batch; what one gives back goes into the next."""
     arguments = arguments_of(implementation, case)
-    x = np.moveaxis(np.asarray(case.inputs["x"]), case.channel_axis, implementation.channel_axis)
     collected: dict[str, list[Any]] = {"running_mean": [], "running_var": []}
-    start = 0
-    for size, rate in zip(case.attributes["batches"], case.attributes["rates"], strict=True):
-        arguments["x"] = np.array(x[start : start + size], order="C")
-        arguments["rate"] = rate
-        start += size
+    for x, rate in batches_of(implementation, case):
+        arguments |= {"x": x, "rate": rate}
         result = _call(method, arguments)
         if not isinstance(result, tuple | list) or len(result) != len(collected):
             return Answer(malformed="gave something else than running_mean and running_var")

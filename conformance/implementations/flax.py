@@ -52,9 +52,10 @@ class Linen(_Flax):
         self, x: Any, modes: Any, parameters: Any = None, statistics: Any = None, **how: Any
     ) -> Any:
         layer = self.linen.BatchNorm(**self.options, **how)
-        variables = layer.init(self.jax.random.key(0), x, use_running_average=False)
-        if parameters is not None:
-            variables["params"] = dict(zip(("scale", "bias"), parameters, strict=True))
+        if parameters is None:
+            variables = layer.init(self.jax.random.key(0), x, use_running_average=False)
+        else:
+            variables = {"params": dict(zip(("scale", "bias"), parameters, strict=True))}
         if statistics is not None:
             variables["batch_stats"] = dict(zip(("mean", "var"), statistics, strict=True))
         for mode in modes:
