@@ -30,6 +30,7 @@ from conformance.deviations import (
 )
 from conformance.errors import UserError
 from conformance.implementations import registry
+from conformance.implementations.base import TIMEOUT
 from conformance.implementations.registry import Chosen
 from conformance.precision import HAS_BFLOAT16
 from conformance.progress import Progress
@@ -37,8 +38,6 @@ from conformance.results import Header, Result, Run
 from conformance.suite.plan import Plan, share
 from conformance.suite.runner import Check
 from conformance.workers import Job, Workers
-
-TIMEOUT = 60.0  # seconds for one case
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ TIME_TO_START = 300.0
 _TIME_TO_END = 20.0
 _TICK = 0.05  # seconds between two looks at deadlines and memory
 _PORTION = 16  # cases that a worker is given at once; the others can still be taken by another
-_WORTH_IT = 2.0  # seconds of work, below which a job is not divided
+_WORTH_IT = 2.0  # seconds of work, below which a job is not divided,
+_TIMES_TO_START = 2.0  # and how often a process could be started in it that has to be
 _SUITE = Path(__file__).resolve().parent / "suite"
 
 
@@ -145,7 +146,7 @@ class Workers:
         if longest is None or longest.job is None:
             return False
         half = longest.time_left() / 2
-        if half < _WORTH_IT or (starts and half < 2 * longest.time_to_start):
+        if half < _WORTH_IT or (starts and half < _TIMES_TO_START * longest.time_to_start):
             return False
         taken = [longest.left.pop() for _ in range(len(longest.left) // 2)][::-1]
         jobs = self._waiting.setdefault(longest.group, [])

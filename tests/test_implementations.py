@@ -72,6 +72,12 @@ class Raises(Implementation):
         raise ValueError(self.message)
 
 
+def test_a_message_tells_no_address_of_the_process():
+    (case,) = load_cases(cases_folder(), ["typical/train-float32-NC-16x5"]).values()
+    answer = ask(Raises("<function batch_norm at 0x7effc7e3e980> took 0x10 bytes"), case)
+    assert answer.raised == "ValueError: <function batch_norm at 0x...> took 0x10 bytes"
+
+
 @pytest.mark.parametrize("place", [sys.prefix, str(ROOT)])
 def test_a_message_tells_no_place_of_the_machine(place):
     (case,) = load_cases(cases_folder(), ["typical/train-float32-NC-16x5"]).values()

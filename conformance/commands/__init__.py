@@ -13,6 +13,7 @@ from typing import Any
 from conformance.cases import cases_folder
 from conformance.deviations import RECORD
 from conformance.errors import UserError
+from conformance.implementations.base import TIMEOUT
 
 DEFAULT_RESULTS = Path("reports/results")
 
@@ -34,6 +35,18 @@ def add_command(group: Commands, name: str, command: Command, text: str) -> argp
 def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deviations", type=Path, default=RECORD, metavar="FILE", help="the record of deviations"
+    )
+
+
+def add_how_to_ask(parser: argparse.ArgumentParser, of_one: str) -> None:
+    """Where an implementation runs, and how long it may take for one case or example."""
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--timeout",
+        type=positive(float),
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help=f"for one {of_one} (default {TIMEOUT:g})",
     )
 
 

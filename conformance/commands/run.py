@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.commands import Commands, add_command, add_record, positive, writing
+from conformance.commands import (
+    Commands,
+    add_command,
+    add_how_to_ask,
+    add_record,
+    positive,
+    writing,
+)
 
 if TYPE_CHECKING:
     from conformance.run import Outcome
@@ -28,7 +35,7 @@ def add_to(commands: Commands) -> None:
     which.add_argument(
         "--core", action="store_true", help="the few cases that notice every known mistake"
     )
-    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    add_how_to_ask(run, "case")
     run.add_argument("--out", type=Path, metavar="FILE", help="write the results here (JSON lines)")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML here, too")
     run.add_argument(
@@ -38,13 +45,6 @@ def add_to(commands: Commands) -> None:
         help="finish the run that has left this results file; what was asked for stands in it",
     )
     run.add_argument("-n", type=positive(int), metavar="N", help="worker processes")
-    run.add_argument(
-        "--timeout",
-        type=positive(float),
-        default=60.0,
-        metavar="SECONDS",
-        help="for one case (default 60)",
-    )
     add_record(run)
     add_command(commands, "implementations", _implementations, "List the implementations.")
     bench = add_command(commands, "bench", _bench, "Time the suite beside the bare calls.")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from conformance.commands import Commands, add_record, positive, writing
+from conformance.commands import Commands, add_how_to_ask, add_record, positive, writing
 from conformance.errors import UserError
 from conformance.operations import OPERATIONS
 
@@ -30,14 +30,7 @@ def add_to(commands: Commands) -> None:
         choices=[name for name in OPERATIONS if name != "reject"],
         help="all if left out",
     )
-    search.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    search.add_argument(
-        "--timeout",
-        type=positive(float),
-        default=60.0,
-        metavar="SECONDS",
-        help="for one example (default 60)",
-    )
+    add_how_to_ask(search, "example")
     search.add_argument(
         "--new-only", action="store_true", help="pass over what is on record of an implementation"
     )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+TIMEOUT = 60.0  # seconds for one case
+
 
 class Unsupported(Exception):
     """Raised by an implementation for what it does not offer: why, and a link where there is one."""
@@ -82,7 +84,7 @@ class Implementation:
     """The kinds of device that it can run on."""
     device: str = "cpu"
     """The one that it is to run on now; set before the first call."""
-    timeout: float = 60.0
+    timeout: float = TIMEOUT
     """Seconds that a case may take, after which the process is ended; set before the first call."""
     takes_generators: bool = False
     """Whether a tensor that is given by a generator may come as that, and not as an array."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from conformance.judge import Answer
 from conformance.operations import IN_LAYOUT, OPERATIONS
 
 _PLACES = (sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[2]))
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}\b")
 _LONGEST = 500  # characters of a message
 
 
@@ -75,14 +77,14 @@ def ask_after_others(
 
 def _text_of(error: BaseException) -> str:
     """What the exception says, in characters that can be written anywhere, and without the places of
-    this machine."""
+    this machine and the addresses of this process."""
     try:
         text = str(error).encode("utf-8", "replace").decode()
     except Exception:
         return "its message cannot be read"
     for place in _PLACES:
         text = text.replace(f"{place}{os.sep}", "")
-    return text[:_LONGEST]
+    return _ADDRESS.sub("0x...", text)[:_LONGEST]
 
 
 def _answer_bytes(answer: Answer) -> list[bytes]:

@@ -6,9 +6,6 @@ catalogue has no such case. Where a gap is closed its line here goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from conformance.case import Case
@@ -17,17 +14,6 @@ from conformance.operations import OPERATIONS
 from conformance.precision import PRECISIONS
 
 _NEAR_ZERO = frozenset({"underflow", "flush-to-zero"})
-
-
-def is_readable(record: Mapping[str, Any]) -> bool:
-    """Whether the record holds no number from 2**1023 on, which the reader of case files refuses."""
-    return not any(
-        isinstance(number, float) and abs(number) >= 2.0**1023
-        for outputs in record["expected"].values()
-        for pair in outputs.values()
-        for numbers in pair.values()
-        for number in numbers
-    )
 
 
 def why_not(case: Case) -> str | None:

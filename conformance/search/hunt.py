@@ -149,8 +149,6 @@ class Hunt:
             record = build.record_of(FAMILY, draft)
         except (build.ProvesNothing, Uncertain):
             return None
-        if not gradable.is_readable(record):
-            return None
         (case,) = read_envelope(build.envelope_of(FAMILY, [record]), FAMILY.name, FAMILY.name)
         return (case, record) if gradable.why_not(case) is None else None
 
