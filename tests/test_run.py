@@ -74,7 +74,6 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # a shell may ignore it
     )
 
 
