@@ -6,7 +6,8 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ class Deviation:
     def __str__(self) -> str:
         names = ", ".join(self.implementation)
         return f"deviation {self.number} ({names}; {', '.join(self.case)})"
+
+    @cached_property
+    def _cases(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(translate, self.case)))
+
+    def covers(self, case: str) -> bool:
+        return self._cases.match(case) is not None
 
     def applies(self, device: str, version: str | None) -> bool:
         if not fnmatchcase(device, self.device):
@@ -158,7 +166,7 @@ class Record:
 
     def _covering(self, implementation: str, case: str) -> Iterator[Deviation]:
         for deviation in self._applying_to(implementation):
-            if any(fnmatchcase(case, pattern) for pattern in deviation.case):
+            if deviation.covers(case):
                 yield deviation
 
     def entry_for(

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import conformance
@@ -93,7 +94,7 @@ class Outcome:
     left_out: tuple[str, ...]
     complete: bool
 
-    @property
+    @cached_property
     def not_as_recorded(self) -> list[Result]:
         return [
             r
