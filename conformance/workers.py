@@ -65,6 +65,8 @@ class Worker:
     time_to_start: float = 0.0
     job: Job | None = None
     job_since: float = 0.0
+    begun: int = 0
+    """Cases of the job."""
     left: deque[str] = field(default_factory=deque)
     """Cases of the job that it was not told of yet."""
     given: deque[str] = field(default_factory=deque)
@@ -83,8 +85,8 @@ class Worker:
         """Seconds that what can be taken from it will need at its pace so far; 0 where that is not known."""
         if self.job is None or not self.job.divisible:
             return 0.0
-        done = len(self.job.cases) - len(self.left) - len(self.given)
-        return (time.monotonic() - self.job_since) / done * len(self.left) if done else 0.0
+        pace = (time.monotonic() - self.job_since) / self.begun if self.begun else 0.0
+        return pace * len(self.left)
 
 
 @dataclass
@@ -143,7 +145,7 @@ class Workers:
         Where another process has first to start, it must have more to do than it takes to start.
         """
         longest = max(workers, key=Worker.time_left, default=None)
-        if longest is None or longest.job is None:
+        if longest is None or longest.job is None or len(longest.left) < 2:
             return False
         half = longest.time_left() / 2
         if half < _WORTH_IT or (starts and half < _TIMES_TO_START * longest.time_to_start):
@@ -151,7 +153,6 @@ class Workers:
         taken = [longest.left.pop() for _ in range(len(longest.left) // 2)][::-1]
         jobs = self._waiting.setdefault(longest.group, [])
         jobs.append(replace(longest.job, cases=tuple(taken)))
-        longest.job = replace(longest.job, cases=longest.job.cases[: -len(taken)])
         return True
 
     def _start(self, group: str) -> None:
@@ -201,6 +202,7 @@ class Workers:
             ):
                 worker.check, worker.since, worker.has_begun = (implementation, case), now, True
                 worker.given.popleft()
+                worker.begun += 1
             case {"kind": "starting"}:
                 worker.deadline = now + TIME_TO_START
             case {"kind": "started"}:
@@ -252,7 +254,7 @@ class Workers:
             self._waiting.pop(worker.group, None)
         if worker.job is not None:
             worker.deadline = time.monotonic() + self.timeout
-            worker.job_since = time.monotonic()
+            worker.job_since, worker.begun = time.monotonic(), 0
             worker.left.extend(worker.job.cases)
 
     def _watch(self) -> None:

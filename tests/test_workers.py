@@ -9,7 +9,7 @@ import pytest
 from conformance import workers
 from conformance.cases import cases_folder, load_cases
 from conformance.suite.plan import Plan, share
-from conformance.workers import Job, Workers
+from conformance.workers import Job, Worker, Workers
 
 TELLS_ITS_PROCESS = """\
 import os, pathlib, time
@@ -84,6 +84,19 @@ def test_whoever_has_nothing_left_helps_another(folder):
     first, second, third = run(folder, True, True, True)
     assert len(third) == 2
     assert set(third) == set(first) | set(second)
+
+
+@pytest.mark.parametrize(("left", "waiting"), [(0, []), (1, []), (2, [1]), (5, [2])])
+def test_half_of_what_is_left_is_taken_and_never_nothing(folder, left, waiting):
+    job = Job("mine", "group", tuple(CASES), divisible=True)
+    busy = Worker(None, None, None, "group", 0.0, job=job, job_since=-1e6, begun=1)
+    busy.left.extend(CASES[:left])
+    all_of_them = Workers([job], None, 60.0, 2, running=[busy])
+    all_of_them._waiting = {}
+    assert all_of_them._divide([busy]) == bool(waiting)
+    taken = [job.cases for jobs in all_of_them._waiting.values() for job in jobs]
+    assert [len(cases) for cases in taken] == waiting
+    assert [*busy.left, *(case for cases in taken for case in cases)] == CASES[:left]
 
 
 def test_a_check_that_kills_its_process_leaves_the_halves_whole(folder):
